@@ -1,0 +1,174 @@
+"""Batches of any shape: taking them apart, counting, copying, choosing samples.
+
+A batch is a tensor, a tuple, a list, a mapping, a named tuple or a dataclass of such things, or an
+opaque object that only the user's own training step understands.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+TARGET_KEYS = ("labels", "label", "targets", "target", "y", "start_positions", "mc_labels")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A batch as the model and the loss see it.
+
+    Attributes:
+        args: Positional inputs of the model.
+        kwargs: Keyword inputs of the model; the target is left out.
+        target: What the loss compares the output with; None when the batch holds none.
+    """
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    target: Any
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """All input tensors, in order."""
+        return tuple(tensors_of((self.args, self.kwargs)))
+
+
+def split(batch: Any) -> Parts:
+    """Take a batch apart: the last item of a sequence or a label key of a mapping is the target.
+
+    A batch that is one tensor is its own target (autoencoders); an opaque batch is one input.
+    """
+    if isinstance(batch, Mapping):
+        key = next((k for k in TARGET_KEYS if k in batch), None)
+        rest = {str(k): v for k, v in batch.items() if k != key}
+        return Parts((), rest, batch[key] if key is not None else None)
+    if isinstance(batch, (tuple, list)) and len(batch) >= 2:
+        return Parts(tuple(batch[:-1]), {}, batch[-1])
+    if isinstance(batch, (tuple, list)) and len(batch) == 1:
+        return Parts((batch[0],), {}, batch[0])
+    return Parts((batch,), {}, batch if isinstance(batch, Tensor) else None)
+
+
+def tensors_of(batch: Any) -> Iterator[Tensor]:
+    """Yield the tensors of a batch, in order."""
+    if isinstance(batch, Tensor):
+        yield batch
+    elif isinstance(batch, Mapping):
+        for item in batch.values():
+            yield from tensors_of(item)
+    elif isinstance(batch, (list, tuple)):
+        for item in batch:
+            yield from tensors_of(item)
+    elif dataclasses.is_dataclass(batch) and not isinstance(batch, type):
+        for field in dataclasses.fields(batch):
+            yield from tensors_of(getattr(batch, field.name))
+
+
+def map_tensors(batch: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """Return a copy of the batch's structure with every tensor replaced by `change(tensor)`."""
+    if isinstance(batch, Tensor):
+        return change(batch)
+    if isinstance(batch, Mapping):
+        return _same_mapping(batch, {k: map_tensors(v, change) for k, v in batch.items()})
+    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
+        return type(batch)(*(map_tensors(item, change) for item in batch))
+    if isinstance(batch, (list, tuple)):
+        return type(batch)(map_tensors(item, change) for item in batch)
+    if dataclasses.is_dataclass(batch) and not isinstance(batch, type):
+        changed = copy.copy(batch)
+        for field in dataclasses.fields(batch):
+            object.__setattr__(
+                changed, field.name, map_tensors(getattr(batch, field.name), change)
+            )
+        return changed
+    return batch
+
+
+def length(batch: Any) -> int:
+    """Return the number of samples: the first dimension that most tensors of the batch share."""
+    sizes = Counter(t.shape[0] for t in tensors_of(batch) if t.dim())
+    if sizes:
+        return sizes.most_common(1)[0][0]
+    try:
+        return len(batch)
+    except TypeError:
+        return 1
+
+
+def select(batch: Any, samples: Sequence[int] | Tensor) -> Any:
+    """Return the batch with only the given samples, in that order.
+
+    Tensors and lists whose first dimension is not the number of samples are kept whole.
+    """
+    index = torch.as_tensor(samples)
+    count = length(batch)
+
+    def choose(tensor: Tensor) -> Tensor:
+        if tensor.dim() and tensor.shape[0] == count:
+            return tensor[index.to(tensor.device)]
+        return tensor
+
+    return _choose_lists(map_tensors(batch, choose), index.tolist(), count)
+
+
+def concatenate(batches: Sequence[Any]) -> Any | None:
+    """Return one batch that holds the samples of all, or None where their shapes do not fit."""
+    if len(batches) == 1:
+        return batches[0]
+    parts = [list(tensors_of(batch)) for batch in batches]
+    lengths = [length(batch) for batch in batches]
+    if len({len(tensors) for tensors in parts}) != 1 or not parts[0]:
+        return None
+    joined: list[Tensor] = []
+    for tensors in zip(*parts, strict=True):
+        per_sample = all(t.dim() and t.shape[0] == n for t, n in zip(tensors, lengths, strict=True))
+        if not per_sample or len({t.shape[1:] for t in tensors}) != 1:
+            return None
+        joined.append(torch.cat(tensors))
+    replacements = iter(joined)
+    return map_tensors(batches[0], lambda _: next(replacements))
+
+
+def move(batch: Any, device: torch.device | str) -> Any:
+    """Return the batch on a device; opaque batches are asked by their own `to`."""
+    if next(tensors_of(batch), None) is None and hasattr(batch, "to"):
+        return batch.to(device)
+    return map_tensors(batch, lambda tensor: tensor.to(device))
+
+
+def private(batch: Any) -> Any:
+    """Return a copy that a training step may change in place without touching the original."""
+    if next(tensors_of(batch), None) is None:
+        return copy.deepcopy(batch)
+    return map_tensors(batch, lambda tensor: tensor.detach().clone())
+
+
+def size_in_bytes(batch: Any) -> int:
+    """Return what the tensors of the batch hold."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors_of(batch))
+
+
+def _same_mapping(batch: Mapping[Any, Any], items: dict[Any, Any]) -> Any:
+    if type(batch) is dict:
+        return items
+    changed = copy.copy(batch)
+    for key, value in items.items():
+        changed[key] = value  # type: ignore[index]
+    return changed
+
+
+def _choose_lists(batch: Any, index: list[int], count: int) -> Any:
+    """Choose samples in lists of plain values (strings, numbers) that stand beside tensors."""
+    if isinstance(batch, Mapping):
+        return _same_mapping(batch, {k: _choose_lists(v, index, count) for k, v in batch.items()})
+    if isinstance(batch, (list, tuple)) and not hasattr(batch, "_fields"):
+        if len(batch) == count and not any(isinstance(v, (Tensor, Mapping, list)) for v in batch):
+            return type(batch)(batch[i] for i in index)
+        return type(batch)(_choose_lists(item, index, count) for item in batch)
+    return batch

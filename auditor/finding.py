@@ -1,0 +1,189 @@
+"""A rule that fired, with its evidence and its fixes; and the verdict that every rule gets."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from auditor.observation import Json, Place, Scalar, decode, encode, encode_tree
+
+Severity: TypeAlias = Literal["error", "warning", "info"]
+Confidence: TypeAlias = Literal["high", "medium", "low"]
+VerdictName: TypeAlias = Literal["fired", "clear", "not-applicable", "not-measured", "masked"]
+TrialStatus: TypeAlias = Literal["helps", "no-effect", "harms", "untried"]
+
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """One measured value beside the effective limit that it was compared with.
+
+    Attributes:
+        measurement: Name of the quantity.
+        value: What was measured.
+        says: What the quantity is, in words.
+        layer: The subject (layer, parameter, feature); empty for the run.
+        comparison: "<", "<=", ">", ">=", "==", "!=" between value and threshold, or "".
+        threshold: The effective limit; None for a flag or a value shown without a limit.
+        threshold_name: Its name in the pack.
+        threshold_source: "pack", "configuration" or "command line".
+        unit: Of value and threshold.
+        spread: Standard deviation over seeds or batches, where known.
+    """
+
+    measurement: str
+    value: Scalar
+    says: str = ""
+    layer: str = ""
+    comparison: str = ""
+    threshold: float | None = None
+    threshold_name: str = ""
+    threshold_source: str = ""
+    unit: str = ""
+    spread: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrialOutcome:
+    """What happened when a fix was tried.
+
+    Attributes:
+        status: The verdict of the paired comparison.
+        reason: Why it was not tried, or how the verdict was reached.
+        before: Measured on the target as it is: measure -> value.
+        after: The same on the mended copy.
+        resolves: Rules that no longer fired on the mended copy.
+    """
+
+    status: TrialStatus = "untried"
+    reason: str = ""
+    before: Mapping[str, Json] = field(default_factory=dict)
+    after: Mapping[str, Json] = field(default_factory=dict)
+    resolves: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """One concrete change: words, code with the user's own names, and what a trial showed."""
+
+    summary: str
+    code: str = ""
+    safety: str = ""
+    remedy: str = ""
+    trial: TrialOutcome = field(default_factory=TrialOutcome)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule that fired.
+
+    Attributes:
+        rule: The rule's id.
+        category: Of the rule.
+        severity: After `severity_when`.
+        confidence: How sure the rule is, after `confidence_when`.
+        title: The thing, what it does, the number.
+        message: Measurement, limit, meaning, in full sentences.
+        why: The mechanism, one or two sentences.
+        layers: The layers, parameters or features that it is about, in the order of the model.
+        place: The source line of the first of them (or of the optimizer, loader, loss).
+        evidence: Measured against effective threshold.
+        causes: Rules that fired and explain this one; empty for a root cause.
+        consequences: Rules that fired and are explained by this one.
+        fixes: The best first.
+        references: Papers and documentation.
+        known: The baseline already holds it, so it does not fail the run.
+    """
+
+    rule: str
+    category: str
+    severity: Severity
+    confidence: Confidence
+    title: str
+    message: str
+    why: str = ""
+    layers: tuple[str, ...] = ()
+    place: Place | None = None
+    evidence: tuple[Evidence, ...] = ()
+    causes: tuple[str, ...] = ()
+    consequences: tuple[str, ...] = ()
+    fixes: tuple[Fix, ...] = ()
+    references: tuple[str, ...] = ()
+    known: bool = False
+
+    @property
+    def fingerprint(self) -> str:
+        """A stable id from the rule and the layers, never from numbers."""
+        text = "\0".join((self.rule, *self.layers))
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the finding as a JSON object of schema 1."""
+        return {
+            "rule": self.rule,
+            "category": self.category,
+            "severity": self.severity,
+            "confidence": self.confidence,
+            "title": self.title,
+            "message": self.message,
+            "why": self.why,
+            "layers": list(self.layers),
+            "place": self.place.to_json() if self.place else None,
+            "evidence": [_evidence_json(item) for item in self.evidence],
+            "causes": list(self.causes),
+            "consequences": list(self.consequences),
+            "fixes": [_fix_json(fix) for fix in self.fixes],
+            "references": list(self.references),
+            "known": self.known,
+            "fingerprint": self.fingerprint,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Json]) -> Finding:
+        """Return the finding that `to_json` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: The data is not a finding.
+        """
+        raw: dict[str, object] = {k: v for k, v in data.items() if k != "fingerprint"}
+        raw["place"] = Place.from_json(data["place"]) if data.get("place") else None  # type: ignore[arg-type]
+        raw["evidence"] = tuple(
+            Evidence(**{**item, "value": decode(item["value"])})  # type: ignore[arg-type,dict-item,index]
+            for item in data["evidence"]  # type: ignore[union-attr]
+        )
+        raw["fixes"] = tuple(_fix_from_json(item) for item in data["fixes"])  # type: ignore[union-attr,arg-type]
+        for key in ("layers", "causes", "consequences", "references"):
+            raw[key] = tuple(data[key])  # type: ignore[arg-type]
+        return cls(**raw)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of one rule on this run, with the reason where it did not fire or clear."""
+
+    verdict: VerdictName
+    reason: str = ""
+
+
+def _evidence_json(item: Evidence) -> dict[str, Json]:
+    return {name: encode(getattr(item, name)) for name in Evidence.__slots__}
+
+
+def _fix_json(fix: Fix) -> dict[str, Json]:
+    trial = fix.trial
+    return {
+        "summary": fix.summary, "code": fix.code, "safety": fix.safety, "remedy": fix.remedy,
+        "trial": {
+            "status": trial.status, "reason": trial.reason, "before": encode_tree(trial.before),
+            "after": encode_tree(trial.after), "resolves": list(trial.resolves),
+        },
+    }
+
+
+def _fix_from_json(data: Mapping[str, Json]) -> Fix:
+    trial = dict(data["trial"])  # type: ignore[arg-type]
+    trial["resolves"] = tuple(trial["resolves"])
+    return Fix(**{**data, "trial": TrialOutcome(**trial)})  # type: ignore[arg-type]

@@ -1,0 +1,175 @@
+"""The one serialisable result of an audit; the only thing that a renderer reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol, TypeAlias
+
+from auditor.errors import ObservationError
+from auditor.finding import SEVERITIES, Finding, Severity, Verdict
+from auditor.observation import Json, Observation, Place, encode_tree
+
+SCHEMA = 1
+Overall: TypeAlias = Literal["fail", "warn", "pass", "incomplete"]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSummary:
+    """What a report says of a rule that did not fire (and the help text of one that did)."""
+
+    category: str
+    severity: Severity
+    title: str
+    title_pass: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeRun:
+    """How one probe went."""
+
+    name: str
+    status: str
+    seconds: float
+    steps: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One row of the model map.
+
+    Attributes:
+        path: Dotted name in `named_modules`, or `path:op` for a call in `forward`.
+        kind: Class name or function name.
+        parameters: Number of its own trainable and frozen parameters.
+        place: The line that makes or calls it.
+    """
+
+    path: str
+    kind: str
+    parameters: int = 0
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that one audit found.
+
+    Attributes:
+        verdict: "fail" with any error, "warn" with any warning, "incomplete" when nothing fired
+            but something that had to be measured was not.
+        findings: Roots before their consequences, errors before warnings.
+        verdicts: Rule id -> what became of it; every selected rule is here.
+        rules: Rule id -> titles and severity.
+        target: File, model, parameters, data and optimizer in words.
+        layers: The model map in call order.
+        environment: Versions, device, seed, command.
+        observations: What the probes measured.
+        probes: How the probes went.
+        notes: Sentences for the reader ("the optimizer was not given: AdamW(1e-3) was used").
+        version: Of the auditor.
+    """
+
+    verdict: Overall
+    findings: tuple[Finding, ...] = ()
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    rules: Mapping[str, RuleSummary] = field(default_factory=dict)
+    target: Mapping[str, Json] = field(default_factory=dict)
+    layers: tuple[Layer, ...] = ()
+    environment: Mapping[str, Json] = field(default_factory=dict)
+    observations: tuple[Observation, ...] = ()
+    probes: tuple[ProbeRun, ...] = ()
+    notes: tuple[str, ...] = ()
+    version: str = ""
+
+    @property
+    def roots(self) -> tuple[Finding, ...]:
+        """The findings that nothing else explains."""
+        return tuple(finding for finding in self.findings if not finding.causes)
+
+    def count(self, severity: Severity) -> int:
+        """Return how many findings have this severity, known ones left out."""
+        return sum(f.severity == severity and not f.known for f in self.findings)
+
+    def reaches(self, limit: Severity) -> bool:
+        """Tell whether any finding that is not known is at least this severe."""
+        worst = SEVERITIES[: SEVERITIES.index(limit) + 1]
+        return any(self.count(severity) for severity in worst)
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the report as a strict JSON object, schema 1."""
+        return {
+            "schema": SCHEMA,
+            "auditor": self.version,
+            "verdict": self.verdict,
+            "target": encode_tree(self.target),
+            "environment": encode_tree(self.environment),
+            "findings": [finding.to_json() for finding in self.findings],
+            "verdicts": {k: {"verdict": v.verdict, "reason": v.reason}
+                         for k, v in sorted(self.verdicts.items())},
+            "rules": {k: {"category": r.category, "severity": r.severity, "title": r.title,
+                          "title_pass": r.title_pass} for k, r in sorted(self.rules.items())},
+            "layers": [{"path": row.path, "kind": row.kind, "parameters": row.parameters,
+                        "place": row.place.to_json() if row.place else None}
+                       for row in self.layers],
+            "observations": [observation.to_json() for observation in self.observations],
+            "probes": [{"name": p.name, "status": p.status, "seconds": round(p.seconds, 4),
+                        "steps": p.steps, "reason": p.reason} for p in self.probes],
+            "notes": list(self.notes),
+        }
+
+    @classmethod
+    def from_json(cls, data: object) -> Report:
+        """Return the report that `to_json` wrote.
+
+        Raises:
+            ObservationError: The data is no report of this schema.
+        """
+        if not isinstance(data, dict) or "schema" not in data:
+            raise ObservationError("This is no audit report: it has no `schema`.")
+        if data["schema"] != SCHEMA:
+            raise ObservationError(
+                f"This report has schema {data['schema']!r}; this version reads schema {SCHEMA}.",
+                hint="Run the audit again with this version.",
+            )
+        try:
+            return cls(
+                verdict=data["verdict"],
+                findings=tuple(Finding.from_json(item) for item in data["findings"]),
+                verdicts={k: Verdict(**v) for k, v in data["verdicts"].items()},
+                rules={k: RuleSummary(**v) for k, v in data["rules"].items()},
+                target=data["target"],
+                layers=tuple(
+                    Layer(**{**row, "place": Place.from_json(row["place"]) if row["place"] else None})
+                    for row in data["layers"]
+                ),
+                environment=data["environment"],
+                observations=tuple(Observation.from_json(item) for item in data["observations"]),
+                probes=tuple(ProbeRun(**item) for item in data["probes"]),
+                notes=tuple(data["notes"]),
+                version=data["auditor"],
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as problem:
+            raise ObservationError(
+                f"This report is damaged: {type(problem).__name__}: {problem}.",
+                hint="Run the audit again.",
+            ) from problem
+
+
+class Renderer(Protocol):
+    """Turns a report into text; the same report gives the same bytes.
+
+    Attributes:
+        name: For `--format`.
+        suffixes: File name endings that choose it for `--output`.
+        says: One line for `--help`.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    says: str
+
+    def render(self, report: Report) -> str:
+        """Return the whole text."""
+        ...

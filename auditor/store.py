@@ -1,0 +1,153 @@
+"""Batches fetched once and shared by all probes, under a limit of bytes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from auditor import batches
+from auditor.isolation import seeded
+from auditor.usercode import user_code
+
+if TYPE_CHECKING:
+    from auditor.target import Target
+
+# A gigabyte holds thousands of ordinary batches and still leaves room for the model.
+BYTE_LIMIT = 1 << 30
+FETCH_SECONDS = 30.0
+
+
+class Pass:
+    """One pass over a loader, read as far as anybody asks, and remembered.
+
+    Attributes:
+        batches: What has been read, on the target's device.
+        waits: Seconds that each fetch took.
+        exhausted: The loader ended; `batches` is the whole epoch.
+    """
+
+    def __init__(self, loader: Iterable[Any], device: torch.device, seed: int, what: str) -> None:
+        self.batches: list[Any] = []
+        self.waits: list[float] = []
+        self.exhausted = False
+        self._bytes = 0
+        self._device = device
+        self._seed = seed
+        self._what = what
+        self._iterator: Iterator[Any] | None = None
+        self._loader = loader
+        self._generators = [(g, g.get_state()) for g in _generators(loader)]
+
+    def take(self, count: int) -> list[Any]:
+        """Return the first `count` batches, fewer when the loader or the byte limit ends sooner.
+
+        Raises:
+            TargetError: The loader failed or hung.
+        """
+        with seeded(self._seed + len(self.batches)):
+            while len(self.batches) < count and not self.exhausted and self._bytes < BYTE_LIMIT:
+                self._fetch()
+        return self.batches[:count]
+
+    def _fetch(self) -> None:
+        begin = time.perf_counter()
+        with user_code(f"fetching batch {len(self.batches)} of the {self._what}",
+                       seconds=FETCH_SECONDS):
+            if self._iterator is None:
+                self._iterator = iter(self._loader)
+            try:
+                batch = batches.private(next(self._iterator))
+            except StopIteration:
+                self.exhausted = True
+                return
+            batch = batches.move(batch, self._device)
+        self.waits.append(time.perf_counter() - begin)
+        self._bytes += batches.size_in_bytes(batch)
+        self.batches.append(batch)
+
+    def close(self) -> None:
+        """Stop worker processes and put the loader's generators back."""
+        self._iterator = None
+        for generator, state in self._generators:
+            generator.set_state(state)
+
+
+class BatchStore:
+    """The batches of one audit.
+
+    Args:
+        target: Whose loaders are read.
+        seed: Of the loaders' random order.
+    """
+
+    def __init__(self, target: Target, seed: int = 0) -> None:
+        self._target = target
+        self._seed = seed
+        self._train: Pass | None = None
+        self._val: Pass | None = None
+        self._others: list[Pass] = []
+
+    @property
+    def training_pass(self) -> Pass:
+        """The shared pass over the training loader."""
+        if self._train is None:
+            self._train = self._open(self._target.make_train_loader, self._seed, "training loader")
+        return self._train
+
+    def train(self, count: int) -> list[Any]:
+        """Return at most `count` training batches, always the same ones."""
+        return self.training_pass.take(count)
+
+    def val(self, count: int) -> list[Any]:
+        """Return at most `count` validation batches; none when there is no validation loader."""
+        if self._target.make_val_loader is None:
+            return []
+        if self._val is None:
+            self._val = self._open(self._target.make_val_loader, self._seed, "validation loader")
+        return self._val.take(count)
+
+    @property
+    def val_exhausted(self) -> bool:
+        """Whether `val` has read the whole validation set."""
+        return self._val is not None and self._val.exhausted
+
+    def another_epoch(self, count: int, number: int = 1) -> list[Any]:
+        """Return the first batches of a further pass over the training loader; not kept."""
+        other = self._open(self._target.make_train_loader, self._seed + number, "training loader")
+        try:
+            return other.take(count)
+        finally:
+            other.close()
+
+    def cycled(self, count: int, of: int | None = None) -> Iterator[Any]:
+        """Yield `count` private training batches, cycling over the first `of` ones."""
+        stored = self.train(of or count)
+        for step in range(count):
+            yield batches.private(stored[step % len(stored)])
+
+    def close(self) -> None:
+        """Let go of the loaders."""
+        for opened in self._others:
+            opened.close()
+
+    def _open(self, make: Any, seed: int, what: str) -> Pass:
+        with user_code(f"making the {what}"), seeded(seed):
+            loader = make()
+        opened = Pass(loader, self._target.device, seed, what)
+        self._others.append(opened)
+        return opened
+
+
+def _generators(loader: Any) -> Iterator[torch.Generator]:
+    """Yield the random generators that a DataLoader and its samplers carry."""
+    owners = [loader, getattr(loader, "sampler", None)]
+    owners.append(getattr(getattr(loader, "batch_sampler", None), "sampler", None))
+    seen: set[int] = set()
+    for owner in owners:
+        generator = getattr(owner, "generator", None)
+        if isinstance(generator, torch.Generator) and id(generator) not in seen:
+            seen.add(id(generator))
+            yield generator

@@ -1,0 +1,93 @@
+"""Texts of rule packs with `{name}` and `{name:spec}`: declared names only, checked at load."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from string import Formatter
+
+from auditor.condition import nearest
+from auditor.observation import Scalar
+
+# Sign, thousands, precision, type: what a number in a sentence needs, and nothing that could
+# make the text grow without bound (a width of a billion).
+_SPEC = re.compile(r"\+?,?(\.\d{1,2})?[efgdEFG%]?")
+
+
+class TemplateError(ValueError):
+    """A text with a placeholder that cannot be filled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A text with placeholders.
+
+    Attributes:
+        text: As it was written.
+        names: The names that it speaks of.
+    """
+
+    text: str
+    names: frozenset[str]
+
+    def fill(self, values: Mapping[str, Scalar]) -> str:
+        """Return the text with the values set in; "?" where a value is missing."""
+        return "".join(
+            literal + ("" if name is None else _shown(values.get(name), spec or ""))
+            for literal, name, spec, _ in Formatter().parse(self.text)
+        )
+
+
+def compile_template(text: str, names: frozenset[str]) -> Template:
+    """Return a template, checked against the names that it may use.
+
+    Raises:
+        TemplateError: Single braces, an unknown name, an attribute, an index, a conversion, or a
+            format that is not for numbers.
+    """
+    used = set()
+    try:
+        parts = list(Formatter().parse(text))
+    except ValueError as problem:
+        raise TemplateError(f"{problem}; write {{{{ and }}}} for braces in the text") from None
+    for _, name, spec, conversion in parts:
+        if name is None:
+            continue
+        if not name.isidentifier():
+            raise TemplateError(
+                f"'{{{name}}}' is no placeholder; name a quantity or threshold, and write "
+                "{{ and }} for braces in the text"
+            )
+        if name not in names:
+            raise TemplateError(f"unknown name '{name}' in the text{nearest(name, names)}")
+        if conversion is not None:
+            raise TemplateError(f"'!{conversion}' after '{name}' has no meaning here")
+        if not _SPEC.fullmatch(spec or ""):
+            raise TemplateError(f"'{spec}' after '{name}' is no number format, like .2g or .0%")
+        used.add(name)
+    return Template(text, frozenset(used))
+
+
+def _shown(value: Scalar | None, spec: str) -> str:
+    if value is None:
+        return "?"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not spec:
+        return _plain(value)
+    if spec.endswith("d"):
+        # Counts come as floats out of JSON and out of tensors.
+        return format(round(value), spec) if math.isfinite(value) else str(value)
+    if not math.isfinite(value):
+        return str(value)
+    return format(float(value), spec)
+
+
+def _plain(value: float) -> str:
+    if isinstance(value, int) or (value.is_integer() and abs(value) < 1e15):
+        return str(int(value))
+    return format(value, ".3g")
