@@ -158,8 +158,7 @@ def _parse(line: str) -> ast.expr:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SyntaxWarning)
             warnings.simplefilter("ignore", DeprecationWarning)
-            # Blanks in front would be an indentation error; brackets keep the columns countable.
-            tree = ast.parse(" " * 0 + line.lstrip(), mode="eval").body
+            tree = ast.parse(line.lstrip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as problem:
         offset = getattr(problem, "offset", None) or 1
         column = min(start + offset - 1, max(len(line) - 1, 0))

@@ -131,7 +131,7 @@ class WithModelLoss:
 
 
 def loss_in(result: Any) -> Any:
-    """Return the loss in what a step or a model gave: itself, `["loss"]`, `.loss`, the first item."""
+    """Return the loss in what a step or a model gave: itself, `["loss"]`, `.loss` or item 0."""
     if isinstance(result, Mapping) and "loss" in result:
         return result["loss"]
     if getattr(result, "loss", None) is not None:
