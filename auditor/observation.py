@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 Scalar: TypeAlias = float | int | bool | str
@@ -196,6 +196,24 @@ class Observation:
             notes=tuple(_list(data, "notes")),  # type: ignore[arg-type]
             tables=dict(data.get("tables") or {}),  # type: ignore[arg-type]
         )
+
+
+def accounted(observation: Observation, yields: Sequence[Quantity]) -> Observation:
+    """Return the observation with a reason for every declared quantity that has no value.
+
+    Rules can then tell "does not exist here" from "could not look" without knowing the probes,
+    also when the observation is read from a file.
+    """
+    told = {item.name for item in observation.measurements}
+    told |= set(observation.absent) | set(observation.missed)
+    silent = [quantity.name for quantity in yields if quantity.name not in told]
+    if observation.status == "not-applicable":
+        absent = {name: observation.reason for name in silent}
+        return replace(observation, absent={**absent, **observation.absent})
+    why = f": {observation.reason}" if observation.reason else ""
+    what = "failed" if observation.status == "failed" else "gave no value"
+    missed = {name: f"the probe {observation.probe} {what}{why}" for name in silent}
+    return replace(observation, missed={**missed, **observation.missed})
 
 
 def encode(value: object) -> Json:

@@ -1,0 +1,167 @@
+"""Which finding explains which, which rule another one hides, and the order to read them in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from auditor.finding import SEVERITIES, Finding
+from auditor.rule import Category, Rule
+from auditor.scene import Scene
+
+# A fault of the signal on its way forward comes from layers that the signal has passed before.
+_DOWNSTREAM: frozenset[Category] = frozenset({"activation", "initialization"})
+# Gradients run through the whole model, and what is measured on the run sums over all layers.
+_ANYWHERE: frozenset[Category] = frozenset({"gradient", "learning-rate", "fit", "numerics"})
+
+
+@dataclass(frozen=True, slots=True)
+class Fired:
+    """A finding together with the rule that made it."""
+
+    rule: Rule
+    finding: Finding
+
+    @property
+    def weight(self) -> int:
+        """0 for an error, 1 for a warning, 2 for an info."""
+        return SEVERITIES.index(self.finding.severity)
+
+    @property
+    def order(self) -> tuple[int, int, str]:
+        """Errors before warnings, then as the catalogue goes."""
+        return (self.weight, *self.rule.rank)
+
+
+def hidden(fired: Sequence[Fired], rules: Sequence[Rule]) -> dict[str, str]:
+    """Return which rules cannot be judged: rule -> the finding that has to be mended first.
+
+    A finding that is hidden itself hides nothing; of two that hide each other, the one whose
+    category comes first stands. An info finding hides only info rules.
+    """
+    severity = {rule.id: rule.severity for rule in rules}
+    severity.update({item.rule.id: item.finding.severity for item in fired})
+    masks: dict[str, str] = {}
+    open_ = sorted(fired, key=lambda item: item.rule.rank)
+    while open_:
+        free = [item for item in open_ if not any(
+            _hides(other, item.rule.id, severity) for other in open_ if other is not item)]
+        standing = free or open_[:1]
+        for item in standing:
+            for name in item.rule.hides:
+                if name != item.rule.id and _hides(item, name, severity):
+                    masks.setdefault(name, item.rule.id)
+        done = {id(item) for item in standing}
+        open_ = [item for item in open_ if id(item) not in done and item.rule.id not in masks]
+    return masks
+
+
+def _hides(item: Fired, name: str, severity: Mapping[str, str]) -> bool:
+    return name in item.rule.hides and (
+        item.finding.severity != "info" or severity.get(name, "info") == "info"
+    )
+
+
+def explain(fired: Sequence[Fired], scene: Scene) -> tuple[Finding, ...]:
+    """Return the findings with causes and consequences, causes above what they explain."""
+    names = {item.rule.id: item for item in fired}
+    causes = {
+        item.rule.id: [
+            name for name in dict.fromkeys(item.rule.causes)
+            if name in names and name != item.rule.id and _explains(names[name], item, scene)
+        ]
+        for item in fired
+    }
+    causes = _without_cycles(causes, names)
+    consequences: dict[str, list[str]] = {name: [] for name in names}
+    for item in sorted(fired, key=lambda item: item.order):
+        for cause in causes[item.rule.id]:
+            consequences[cause].append(item.rule.id)
+    return tuple(
+        replace(names[name].finding, causes=tuple(causes[name]),
+                consequences=tuple(consequences[name]))
+        for name in _reading_order(fired, causes, consequences)
+    )
+
+
+def _explains(cause: Fired, item: Fired, scene: Scene) -> bool:
+    if cause.finding.severity == "info" and item.finding.severity != "info":
+        return False
+    scopes = {cause.rule.for_each, item.rule.for_each}
+    if scopes & {"run", "feature"} or item.rule.category in _ANYWHERE:
+        return True
+    if _share_a_layer(_modules(cause), _modules(item)):
+        return True
+    if item.rule.category not in _DOWNSTREAM:
+        return False
+    first = _orders(cause.finding.layers, scene)
+    last = _orders(item.finding.layers, scene)
+    return bool(first) and bool(last) and min(first) < max(last)
+
+
+def _modules(item: Fired) -> set[str]:
+    """Return the modules that a finding's subjects belong to; calls of the root are themselves."""
+    subjects = item.finding.layers
+    if item.rule.for_each == "parameter":
+        return {subject.rpartition(".")[0] or subject for subject in subjects}
+    return {subject.partition(":")[0] or subject for subject in subjects}
+
+
+def _share_a_layer(ones: set[str], others: set[str]) -> bool:
+    """Tell whether a layer of one is, holds, or lies in a layer of the other."""
+    return any(
+        one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.")
+        for one in ones for other in others
+    )
+
+
+def _orders(subjects: Sequence[str], scene: Scene) -> list[int]:
+    found = (scene.order(subject) for subject in subjects)
+    return [order for order in found if order is not None]
+
+
+def _without_cycles(
+    causes: Mapping[str, list[str]], names: Mapping[str, Fired]
+) -> dict[str, list[str]]:
+    """Return the causes without those that lead in a circle.
+
+    Inside a circle only a rule that comes earlier in the catalogue can explain a later one.
+    """
+    above = {name: _ancestors(name, causes) for name in causes}
+    return {
+        name: [
+            cause for cause in found
+            if name not in above[cause] or names[cause].rule.rank < names[name].rule.rank
+        ]
+        for name, found in causes.items()
+    }
+
+
+def _ancestors(name: str, causes: Mapping[str, list[str]]) -> set[str]:
+    seen: set[str] = set()
+    waiting = list(causes[name])
+    while waiting:
+        cause = waiting.pop()
+        if cause not in seen:
+            seen.add(cause)
+            waiting.extend(causes[cause])
+    return seen
+
+
+def _reading_order(
+    fired: Sequence[Fired], causes: Mapping[str, list[str]],
+    consequences: Mapping[str, list[str]],
+) -> list[str]:
+    """Return roots by weight, each followed by those consequences whose causes all stand above."""
+    told: dict[str, None] = {}
+
+    def tell(name: str) -> None:
+        if name in told or any(cause not in told for cause in causes[name]):
+            return
+        told[name] = None
+        for consequence in consequences[name]:
+            tell(consequence)
+
+    for item in sorted(fired, key=lambda item: item.order):
+        tell(item.rule.id)
+    return list(told)

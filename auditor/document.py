@@ -1,0 +1,266 @@
+"""YAML files with positions: plain scalars mean what they look like, and errors show the line."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import yaml
+
+from auditor.errors import AuditorError
+from auditor.observation import Json
+
+Path: TypeAlias = "tuple[str | int, ...]"
+
+MAX_BYTES = 1_000_000
+MAX_DEPTH = 30
+MAX_NODES = 100_000
+
+_TAG = "tag:yaml.org,2002:"
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2's reading of plain scalars: `on` is a text, 1e-7 a number, 1:30 and 010 texts."""
+
+
+# PyYAML's own table holds booleans, numbers and dates of YAML 1.1; only null and merge stay.
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, regexp) for tag, regexp in resolvers if tag == _TAG + "null"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(
+    _TAG + "bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+_Loader.add_implicit_resolver(
+    _TAG + "int", re.compile(r"^[-+]?(?:0|[1-9][0-9]*)$"), list("-+0123456789")
+)
+_Loader.add_implicit_resolver(
+    _TAG + "float",
+    re.compile(
+        r"^(?:[-+]?(?:(?:0|[1-9][0-9]*)\.[0-9]*(?:[eE][-+]?[0-9]+)?|\.[0-9]+(?:[eE][-+]?[0-9]+)?"
+        r"|(?:0|[1-9][0-9]*)[eE][-+]?[0-9]+|\.(?:inf|Inf|INF))|\.(?:nan|NaN|NAN))$"
+    ),
+    list("-+.0123456789"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A YAML file that was read.
+
+    Attributes:
+        name: Of the file, as errors show it.
+        data: Its content as plain JSON values (floats may be NaN or infinite).
+        lines: Its text.
+    """
+
+    name: str
+    data: Json
+    lines: tuple[str, ...]
+    _values: Mapping[Path, tuple[int, int, int]]
+    _keys: Mapping[Path, tuple[int, int, int]]
+
+    def line(self, path: Path) -> int:
+        """Return the 1-based line of a value, or of the nearest value around it."""
+        return self._mark(path, key=False)[0] + 1
+
+    def where(
+        self, path: Path, *, key: bool = False, part: tuple[str, int, int] | None = None
+    ) -> str:
+        """Return `file:line:column` and the source line with a caret under the value.
+
+        Args:
+            path: Keys and indices from the root; a value that is missing is shown at its parent.
+            key: Point at the key instead of the value.
+            part: The value's text, and offset and width of what is wrong in it.
+        """
+        line, column, width = self._mark(path, key)
+        if part:
+            text, offset, part_width = part
+            source = self.lines[line] if line < len(self.lines) else ""
+            start = source.find(text, column)
+            # A text that is folded over several lines, or has escapes, is shown as a whole.
+            if start in (column, column + 1):
+                column, width = start + offset, part_width
+        return frame(self.name, self.lines, line, column, width)
+
+    def _mark(self, path: Path, key: bool) -> tuple[int, int, int]:
+        if key and path in self._keys:
+            return self._keys[path]
+        while path and path not in self._values:
+            path = path[:-1]
+        return self._values.get(path, (0, 0, 1))
+
+
+def read_document(data: bytes | str, name: str, error: type[AuditorError]) -> Document:
+    """Return a YAML document with the position of everything in it.
+
+    Args:
+        data: The file's bytes (UTF-8, with or without byte order mark, any line end) or its text.
+        name: Of the file, for errors.
+        error: Which error to raise.
+
+    Raises:
+        AuditorError: Of the type `error`: no YAML, a key twice, an alias, a tag, several
+            documents, or more of it than a person would write.
+    """
+    text = decode_text(data, name, error)
+    lines = tuple(text.split("\n"))
+    loader = _Loader(text)
+    try:
+        root = _compose(loader)
+        walk = _Walk(name, lines, error)
+        value = walk.value(root, ()) if root is not None else None
+    except yaml.MarkedYAMLError as problem:
+        mark = problem.problem_mark or problem.context_mark
+        where = frame(name, lines, mark.line, mark.column, 1) if mark else name
+        raise error(f"This is not valid YAML: {problem.problem}.", where=where) from None
+    except yaml.YAMLError as problem:
+        raise error(f"This is not valid YAML: {_first_line(problem)}.", where=name) from None
+    except RecursionError:
+        raise error(f"This YAML is nested more than {MAX_DEPTH} deep.", where=name) from None
+    finally:
+        loader.dispose()
+    return Document(name, value, lines, walk.values, walk.keys)
+
+
+def decode_text(data: bytes | str, name: str, error: type[AuditorError]) -> str:
+    """Return the text of a small UTF-8 file with plain line ends.
+
+    Raises:
+        AuditorError: Of the type `error`: too large, or not UTF-8.
+    """
+    if len(data) > MAX_BYTES:
+        raise error(f"The file has more than {MAX_BYTES:,} bytes.", where=name)
+    if isinstance(data, bytes):
+        try:
+            data = data.decode("utf-8-sig")
+        except UnicodeDecodeError as problem:
+            line = data[:problem.start].count(b"\n") + 1
+            raise error(
+                "The file is not UTF-8 text.", where=f"{name}:{line}", hint="Save it as UTF-8."
+            ) from None
+    return data.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
+
+
+def frame(name: str, lines: tuple[str, ...], line: int, column: int, width: int) -> str:
+    """Return `file:line:column`, the source line, and a caret under it (0-based in, 1-based out)."""
+    text = lines[line] if line < len(lines) else ""
+    number = f"{line + 1:>4}"
+    caret = " " * column + "^" * max(1, min(width, len(text) - column))
+    return f"{name}:{line + 1}:{column + 1}\n{number} | {text}\n{' ' * len(number)} | {caret}"
+
+
+def _compose(loader: _Loader) -> yaml.Node | None:
+    """Return the root node; aliases are refused while they are read, before they can multiply."""
+    depth = nodes = 0
+    compose = loader.compose_node
+
+    def guarded(parent: yaml.Node | None, index: object) -> yaml.Node | None:
+        nonlocal depth, nodes
+        if loader.check_event(yaml.AliasEvent):
+            event = loader.peek_event()
+            raise yaml.MarkedYAMLError(
+                problem="aliases (*name) are not used in these files; write the value out",
+                problem_mark=event.start_mark,
+            )
+        depth, nodes = depth + 1, nodes + 1
+        if depth > MAX_DEPTH or nodes > MAX_NODES:
+            raise yaml.MarkedYAMLError(
+                problem="it is nested too deep or too large",
+                problem_mark=loader.peek_event().start_mark,
+            )
+        node = compose(parent, index)  # type: ignore[arg-type]
+        depth -= 1
+        return node
+
+    loader.compose_node = guarded  # type: ignore[method-assign,assignment]
+    return loader.get_single_node()
+
+
+class _Walk:
+    """Turns nodes into plain values and remembers where each stands."""
+
+    def __init__(self, name: str, lines: tuple[str, ...], error: type[AuditorError]) -> None:
+        self.name = name
+        self.lines = lines
+        self.error = error
+        self.values: dict[Path, tuple[int, int, int]] = {}
+        self.keys: dict[Path, tuple[int, int, int]] = {}
+
+    def value(self, node: yaml.Node, path: Path) -> Json:
+        """Return the plain value of a node."""
+        self.values[path] = _extent(node)
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path)
+        if isinstance(node, yaml.SequenceNode):
+            self._check_tag(node, "seq")
+            return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
+        return self._scalar(node)
+
+    def _mapping(self, node: yaml.MappingNode, path: Path) -> Json:
+        self._check_tag(node, "map")
+        found: dict[str, Json] = {}
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise self.error("A key has to be a plain word.", where=self._frame(key_node))
+            key = str(key_node.value)
+            if key in found:
+                first = self.keys[(*path, key)][0] + 1
+                raise self.error(
+                    f"key '{key}' appears twice (first on line {first})",
+                    where=self._frame(key_node),
+                )
+            self.keys[(*path, key)] = _extent(key_node)
+            found[key] = self.value(value_node, (*path, key))
+        return found
+
+    def _scalar(self, node: yaml.Node) -> Json:
+        text = str(node.value)
+        kind = str(node.tag).removeprefix(_TAG)
+        if kind == "str":
+            return text
+        try:
+            return _PLAIN[kind](text)
+        except (KeyError, ValueError):
+            raise self.error(
+                f"'{text[:40]}' with the tag {node.tag} is not used in these files.",
+                where=self._frame(node),
+            ) from None
+
+    def _check_tag(self, node: yaml.Node, kind: str) -> None:
+        if node.tag != _TAG + kind:
+            raise self.error(
+                f"The tag {node.tag} is not used in these files.", where=self._frame(node)
+            )
+
+    def _frame(self, node: yaml.Node) -> str:
+        return frame(self.name, self.lines, *_extent(node))
+
+
+def _extent(node: yaml.Node) -> tuple[int, int, int]:
+    start, end = node.start_mark, node.end_mark
+    width = end.column - start.column if end.line == start.line else 1
+    return start.line, start.column, max(width, 1)
+
+
+def _float(text: str) -> float:
+    word = text.lower().lstrip("+")
+    special = {".inf": math.inf, "-.inf": -math.inf, ".nan": math.nan}
+    return special[word] if word in special else float(text)
+
+
+# A tag written out (!!bool maybe) reaches these with any text.
+_PLAIN: dict[str, Callable[[str], Json]] = {
+    "null": lambda text: {"": None, "~": None, "null": None}[text.lower()],
+    "bool": lambda text: {"true": True, "false": False}[text.lower()],
+    "int": int,
+    "float": _float,
+}
+
+
+def _first_line(problem: Exception) -> str:
+    return str(problem).splitlines()[0] if str(problem) else type(problem).__name__
