@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from auditor.errors import ObservationError
 from auditor.finding import SEVERITIES, Finding, Severity, Verdict
-from auditor.observation import Json, Observation, Place, encode_tree
+from auditor.observation import Json, Observation, Place, Quantity, encode_tree
 
 SCHEMA = 1
 Overall: TypeAlias = Literal["fail", "warn", "pass", "incomplete"]
@@ -26,13 +26,23 @@ class RuleSummary:
 
 @dataclass(frozen=True, slots=True)
 class ProbeRun:
-    """How one probe went."""
+    """How one probe went.
+
+    Attributes:
+        name: Of the probe.
+        status: "measured", "not-applicable", "failed" or "not-run".
+        seconds: Wall time.
+        steps: Training steps taken.
+        reason: Why it failed, does not apply or was not run.
+        yields: Names of the quantities that it can measure.
+    """
 
     name: str
     status: str
-    seconds: float
-    steps: int
+    seconds: float = 0.0
+    steps: int = 0
     reason: str = ""
+    yields: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +78,7 @@ class Report:
         observations: What the probes measured.
         probes: How the probes went.
         notes: Sentences for the reader ("the optimizer was not given: AdamW(1e-3) was used").
+        quantities: What the installed probes can measure, for units and words.
         version: Of the auditor.
     """
 
@@ -81,6 +92,7 @@ class Report:
     observations: tuple[Observation, ...] = ()
     probes: tuple[ProbeRun, ...] = ()
     notes: tuple[str, ...] = ()
+    quantities: Mapping[str, Quantity] = field(default_factory=dict)
     version: str = ""
 
     @property
@@ -115,8 +127,11 @@ class Report:
                        for row in self.layers],
             "observations": [observation.to_json() for observation in self.observations],
             "probes": [{"name": p.name, "status": p.status, "seconds": round(p.seconds, 4),
-                        "steps": p.steps, "reason": p.reason} for p in self.probes],
+                        "steps": p.steps, "reason": p.reason, "yields": list(p.yields)}
+                       for p in self.probes],
             "notes": list(self.notes),
+            "quantities": {k: {"unit": q.unit, "says": q.says, "scope": q.scope, "kind": q.kind}
+                           for k, q in sorted(self.quantities.items())},
         }
 
     @classmethod
@@ -140,14 +155,13 @@ class Report:
                 verdicts={k: Verdict(**v) for k, v in data["verdicts"].items()},
                 rules={k: RuleSummary(**v) for k, v in data["rules"].items()},
                 target=data["target"],
-                layers=tuple(
-                    Layer(**{**row, "place": Place.from_json(row["place"]) if row["place"] else None})
-                    for row in data["layers"]
-                ),
+                layers=tuple(_layer(row) for row in data["layers"]),
                 environment=data["environment"],
                 observations=tuple(Observation.from_json(item) for item in data["observations"]),
-                probes=tuple(ProbeRun(**item) for item in data["probes"]),
+                probes=tuple(ProbeRun(**{**item, "yields": tuple(item["yields"])})
+                             for item in data["probes"]),
                 notes=tuple(data["notes"]),
+                quantities={k: Quantity(name=k, **v) for k, v in data["quantities"].items()},
                 version=data["auditor"],
             )
         except (KeyError, TypeError, ValueError, AttributeError) as problem:
@@ -155,6 +169,11 @@ class Report:
                 f"This report is damaged: {type(problem).__name__}: {problem}.",
                 hint="Run the audit again.",
             ) from problem
+
+
+def _layer(row: dict[str, Any]) -> Layer:
+    place = Place.from_json(row["place"]) if row["place"] else None
+    return Layer(**{**row, "place": place})
 
 
 class Renderer(Protocol):

@@ -1,0 +1,47 @@
+# The README's commands. Everything lands in .venv; nothing outside of this folder is changed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Two workers on two cores; torch must not start threads of its own beside them.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test test-wheel lint zoo clean
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+# A healthy LeNet on real MNIST, then its sick twin. Exit code 1 of the second is the point of it.
+demo: $(VENV)/installed
+	$(BIN)/audit run examples/lenet_mnist.py
+	$(BIN)/audit run examples/lenet_mnist_sick.py || test $$? -eq 1
+
+lint: $(VENV)/installed
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/python -m pytest -q -n 2
+
+# Builds the wheel through the sdist and tests what it installs, in a folder without the sources.
+# The dependencies are lent by a path file, which does not bring the editable install with them.
+WHEEL := build/wheel
+test-wheel: $(VENV)/installed
+	rm -rf $(WHEEL) && mkdir -p $(WHEEL)
+	$(BIN)/python -m build --outdir $(WHEEL)/dist . > $(WHEEL)/build.log
+	$(PYTHON) -m venv $(WHEEL)/venv
+	$(WHEEL)/venv/bin/python -m pip install --quiet --no-deps $(WHEEL)/dist/*.whl
+	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
+	    > "$$($(WHEEL)/venv/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/lent.pth"
+	cp -R tests pyproject.toml $(WHEEL)/
+	cd $(WHEEL) && venv/bin/python -P -m pytest -q -n 2 -m "not zoo"
+
+# The whole zoo, slow members too.
+zoo: $(VENV)/installed
+	$(BIN)/python -m pytest -q -n 2 --all-members tests/zoo
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,219 @@
+"""Conducts one audit: selects, measures inside the budget, judges, and bundles the report."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from auditor import batches, plan
+from auditor.errors import AuditorError, TargetError
+from auditor.facts import ModelFacts, model_facts, unjudged_report
+from auditor.isolation import seeded, undisturbed
+from auditor.judge import Limits, judge
+from auditor.modelmap import model_map
+from auditor.observation import Observation
+from auditor.probe import NotApplicable, Notebook, OutOfTime, Probe, ProbeContext
+from auditor.report import Report
+from auditor.rule import Rule
+from auditor.store import BatchStore
+from auditor.target import Target
+from auditor.trial import Bench
+
+_log = logging.getLogger(__name__)
+
+_TIMED_STEPS = 3
+_SLOW_STEP = 1.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What the audit is doing now.
+
+    Attributes:
+        doing: Name of the probe, or a phase.
+        says: What it does, in one line.
+        done: Probes that are through.
+        total: Probes in all.
+        seconds_left: Of the budget.
+    """
+
+    doing: str
+    says: str
+    done: int
+    total: int
+    seconds_left: float
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How an audit is run.
+
+    Attributes:
+        budget_seconds: Wall time for all probes; infinity is legal.
+        seed: Of every trial.
+        limits: Thresholds and severities that the user has set.
+        quick: Leave out the training trials.
+        on_progress: Is told what happens.
+    """
+
+    budget_seconds: float = 60.0
+    seed: int = 0
+    limits: Limits = field(default_factory=Limits)
+    quick: bool = False
+    on_progress: Callable[[Progress], None] = lambda progress: None
+
+
+class Session:
+    """One audit of one target.
+
+    Args:
+        target: What is audited.
+        rules: The selected rules.
+        probes: Installed probes by name.
+        settings: How.
+    """
+
+    def __init__(
+        self, target: Target, rules: Sequence[Rule], probes: Mapping[str, type[Probe]],
+        settings: Settings,
+    ) -> None:
+        self._target = target
+        self._rules = rules
+        self._probes = probes
+        self._settings = settings
+        self._observations: dict[str, Observation] = {}
+        self._begin = time.monotonic()
+        self._first_problem: TargetError | None = None
+        self._model: ModelFacts | None = None
+        self.interrupted = False
+
+    def run(self) -> Report:
+        """Measure and judge.
+
+        Raises:
+            TargetError: The target cannot run, and no rule can say why.
+        """
+        with undisturbed():
+            store = BatchStore(self._target, self._settings.seed)
+            try:
+                step_seconds = self._first_steps(store)
+                self._measure(store, step_seconds)
+            except KeyboardInterrupt:
+                self.interrupted = True
+            finally:
+                store.close()
+        report = self._report()
+        if self._first_problem is not None and not report.reaches("error"):
+            raise self._first_problem
+        return report
+
+    def _first_steps(self, store: BatchStore) -> float:
+        """Take a few steps of a fresh copy; return the seconds of one (the shortest).
+
+        Raises:
+            TargetError: There are no batches, or the model cannot be made.
+        """
+        self._tell("first steps", "runs the model for the first time", 0, 0)
+        stored = store.train(_TIMED_STEPS)
+        if not stored:
+            raise TargetError(
+                "The training loader is empty: it gave no batch.",
+                hint="Check the dataset's length, batch_size and drop_last.",
+            )
+        with seeded(self._settings.seed):
+            bench = Bench(self._target)
+            self._model = model_facts(bench, ())
+            try:
+                layers = model_map(bench, batches.private(stored[0]))
+                self._model = model_facts(bench, layers)
+                return _seconds_of_a_step(bench, stored)
+            except TargetError as problem:
+                # A loss that refuses its arguments is a finding, if a rule knows it.
+                self._first_problem = problem
+                return 0.0
+
+    def _measure(self, store: BatchStore, step_seconds: float) -> None:
+        chosen = [p for p in plan.needed(self._probes, self._rules)
+                  if not (self._settings.quick and p.cost.long)]
+        if self._first_problem is not None:
+            chosen = [p for p in chosen if not p.cost.trains]
+        planned = [plan.expect(probe, step_seconds) for probe in chosen]
+        for position, now in enumerate(planned):
+            left = self._seconds_left()
+            self._tell(now.probe.name, now.probe.says, position, len(planned))
+            if left < now.minimum or (left <= 0 and now.probe.cost.steps):
+                self._leave_out(now, left)
+                continue
+            allowed = plan.share_of_time(now, planned[position + 1:], left)
+            self._observe(now.probe, store, step_seconds, time.monotonic() + allowed)
+
+    def _observe(
+        self, probe: type[Probe], store: BatchStore, step_seconds: float, deadline: float,
+    ) -> None:
+        note = Notebook(probe.name, probe.yields)
+        context = ProbeContext(
+            target=self._target, batches=store, note=note, seed=self._settings.seed,
+            deadline=deadline, earlier=self._observations, step_seconds=step_seconds,
+        )
+        begin = time.perf_counter()
+        status, reason, trace = "measured", "", ""
+        try:
+            with undisturbed():
+                probe().run(context)
+        except NotApplicable as outcome:
+            status, reason = "not-applicable", str(outcome)
+        except KeyboardInterrupt:
+            status, reason = "failed", "interrupted"
+            self.interrupted = True
+        except OutOfTime as outcome:
+            status, reason = "failed", f"time budget used up: {outcome}"
+        except AuditorError as problem:
+            status, reason, trace = "failed", str(problem), traceback.format_exc()
+        except Exception as problem:  # the one boundary: a probe's fault must not end the audit
+            status, reason = "failed", f"{type(problem).__name__}: {problem}"
+            trace = traceback.format_exc()
+            _log.warning("probe %s failed: %s", probe.name, reason)
+        self._observations[probe.name] = note.observation(
+            status=status, reason=reason, seconds=time.perf_counter() - begin, traceback=trace,
+        )
+        if self.interrupted:
+            raise KeyboardInterrupt
+
+    def _leave_out(self, planned: plan.Planned, left: float) -> None:
+        missing = max(planned.minimum - max(left, 0.0), 1.0)
+        wanted = math.ceil(self._settings.budget_seconds + missing + planned.expected)
+        self._observations[planned.probe.name] = Observation(
+            planned.probe.name, status="failed",
+            reason=f"time budget used up; run with --budget {wanted}s",
+        )
+
+    def _seconds_left(self) -> float:
+        return self._settings.budget_seconds - (time.monotonic() - self._begin)
+
+    def _tell(self, doing: str, says: str, done: int, total: int) -> None:
+        self._settings.on_progress(Progress(doing, says, done, total, self._seconds_left()))
+
+    def _report(self) -> Report:
+        notes = ["The audit was interrupted; what had been measured is judged."]
+        unjudged = unjudged_report(
+            self._target, self._model, tuple(self._observations.values()), self._probes,
+            seed=self._settings.seed, seconds=time.monotonic() - self._begin,
+            notes=notes if self.interrupted else (),
+        )
+        return judge(unjudged, self._rules, self._settings.limits)
+
+
+def _seconds_of_a_step(bench: Bench, stored: Sequence[object]) -> float:
+    """Return the shortest of a few steps; the first one pays for lazy imports and is left out."""
+    seconds = []
+    for step in range(_TIMED_STEPS):
+        begin = time.perf_counter()
+        bench.step(batches.private(stored[step % len(stored)]))
+        seconds.append(time.perf_counter() - begin)
+        if step >= 1 and seconds[-1] > _SLOW_STEP:
+            break
+    return min(seconds[1:])
