@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from auditor.finding import SEVERITIES, Finding
-from auditor.rule import Category, Rule
+from auditor.packfile import Category
+from auditor.rule import Rule
 from auditor.scene import Scene
 
 # A fault of the signal on its way forward comes from layers that the signal has passed before.

@@ -1,17 +1,16 @@
-"""The condition language of rule packs: one line, allow-listed, checked when a pack is read."""
+"""The condition language of rule packs, compiled once; names and kinds are checked at load."""
 
 from __future__ import annotations
 
 import ast
-import difflib
 import math
 import operator
-import re
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from auditor.errors import nearest
+from auditor.expression import ConditionError, parse_expression
 from auditor.observation import Scalar
 
 NameKind: TypeAlias = Literal["number", "flag", "text", "either"]
@@ -20,10 +19,8 @@ Values: TypeAlias = Mapping[str, Scalar]
 _Test: TypeAlias = Callable[[Values], "bool | None"]
 _Number: TypeAlias = Callable[[Values], "float | None"]
 
-MAX_LENGTH = 500
-MAX_DEPTH = 20
+_LARGEST = 1e300
 
-_CHARACTERS = re.compile(r"[A-Za-z0-9_ .<>=!()+\-\t\n]*")
 _OPERATORS: dict[type[ast.cmpop], str] = {
     ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!=",
 }
@@ -33,23 +30,6 @@ _FUNCTIONS: dict[str, Callable[[float, float], bool]] = {
 }
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 _NEGATED = {"<": ">=", "<=": ">", ">": "<=", ">=": "<", "==": "!=", "!=": "=="}
-
-
-class ConditionError(ValueError):
-    """A condition that cannot be used.
-
-    Attributes:
-        message: What is wrong, without its place.
-        column: 0-based offset in the text of what is wrong.
-        width: How many characters of the text are wrong.
-    """
-
-    def __init__(self, message: str, text: str, column: int, width: int) -> None:
-        line = text.replace("\n", " ")
-        super().__init__(f"{message}\n  {line}\n  {' ' * column}{'^' * max(width, 1)}")
-        self.message = message
-        self.column = column
-        self.width = max(width, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +99,7 @@ def compile_condition(
             a number or the other way round.
     """
     line = text.replace("\n", " ").replace("\t", " ").rstrip()
-    tree = _parse(line)
+    tree = parse_expression(line)
     compiler = _Compiler(line, dict(quantities), thresholds)
     test = compiler.truth(tree, negated=False)
     return Condition(
@@ -129,59 +109,6 @@ def compile_condition(
         kinds=dict(compiler.used),
         _test=test,
     )
-
-
-def nearest(name: str, known: Mapping[str, object] | frozenset[str] | tuple[str, ...]) -> str:
-    """Return "; did you mean 'x'?" for the known name that is most like this one, or nothing."""
-    close = difflib.get_close_matches(name, list(known), 1)
-    return f"; did you mean '{close[0]}'?" if close else ""
-
-
-def _parse(line: str) -> ast.expr:
-    if len(line) > MAX_LENGTH:
-        raise ConditionError(
-            f"a condition has at most {MAX_LENGTH} characters, this one has {len(line)}",
-            line[:60], 0, 1,
-        )
-    plain = _CHARACTERS.match(line)
-    assert plain is not None
-    if plain.end() < len(line):
-        raise ConditionError(
-            f"{line[plain.end()]!r} has no place in a condition; it knows names, numbers, "
-            "comparisons, and, or, not, brackets", line, plain.end(), 1,
-        )
-    if not line.strip():
-        raise ConditionError("the condition is empty", line, 0, 1)
-    _check_depth(line)
-    start = len(line) - len(line.lstrip())
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)
-            warnings.simplefilter("ignore", DeprecationWarning)
-            tree = ast.parse(line.lstrip(), mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as problem:
-        offset = getattr(problem, "offset", None) or 1
-        column = min(start + offset - 1, max(len(line) - 1, 0))
-        raise ConditionError("this is no condition", line, column, 1) from None
-    for node in ast.walk(tree):
-        if isinstance(node, ast.expr):
-            node.col_offset += start
-            node.end_col_offset = (node.end_col_offset or 0) + start
-    return tree
-
-
-def _check_depth(line: str) -> None:
-    depth = 0
-    for column, character in enumerate(line):
-        depth += (character == "(") - (character == ")")
-        if depth > MAX_DEPTH:
-            raise ConditionError(
-                f"brackets stand more than {MAX_DEPTH} deep", line, column, 1
-            )
-    # Each `not` and each sign is a level of its own in the parser.
-    prefixes = re.search(r"(?:(?:\bnot\b|[-+])\s*){%d,}" % (MAX_DEPTH + 1), line)
-    if prefixes:
-        raise ConditionError("too many signs or `not` in a row", line, prefixes.start(), 1)
 
 
 class _Compiler:
@@ -261,13 +188,13 @@ class _Compiler:
                 raise self._error("there is no arithmetic in conditions", node)
             number = self._literal(node.operand)
             return -number if isinstance(node.op, ast.USub) else number
-        if not isinstance(node, ast.Constant) or type(node.value) not in (int, float):
+        value = node.value if isinstance(node, ast.Constant) else None
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
             raise self._refusal(node, "a number")
-        # Long runs of digits overflow a float.
-        number = float(node.value) if abs(node.value) < 10**308 else math.inf
-        if not math.isfinite(number):
+        # 1e999 is infinite already, and long runs of digits overflow a float.
+        if not abs(value) < _LARGEST:
             raise self._error("this number is too large", node)
-        return number
+        return float(value)
 
     def _use(self, node: ast.Name, wanted: NameKind) -> str:
         name = node.id

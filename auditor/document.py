@@ -139,7 +139,7 @@ def decode_text(data: bytes | str, name: str, error: type[AuditorError]) -> str:
         try:
             data = data.decode("utf-8-sig")
         except UnicodeDecodeError as problem:
-            line = data[:problem.start].count(b"\n") + 1
+            line = problem.object[:problem.start].count(b"\n") + 1
             raise error(
                 "The file is not UTF-8 text.", where=f"{name}:{line}", hint="Save it as UTF-8."
             ) from None
@@ -147,7 +147,10 @@ def decode_text(data: bytes | str, name: str, error: type[AuditorError]) -> str:
 
 
 def frame(name: str, lines: tuple[str, ...], line: int, column: int, width: int) -> str:
-    """Return `file:line:column`, the source line, and a caret under it (0-based in, 1-based out)."""
+    """Return `file:line:column`, the source line, and a caret under it.
+
+    Line and column are 0-based, as shown they are 1-based.
+    """
     text = lines[line] if line < len(lines) else ""
     number = f"{line + 1:>4}"
     caret = " " * column + "^" * max(1, min(width, len(text) - column))
@@ -161,23 +164,20 @@ def _compose(loader: _Loader) -> yaml.Node | None:
 
     def guarded(parent: yaml.Node | None, index: object) -> yaml.Node | None:
         nonlocal depth, nodes
-        if loader.check_event(yaml.AliasEvent):
-            event = loader.peek_event()
-            raise yaml.MarkedYAMLError(
-                problem="aliases (*name) are not used in these files; write the value out",
-                problem_mark=event.start_mark,
-            )
         depth, nodes = depth + 1, nodes + 1
-        if depth > MAX_DEPTH or nodes > MAX_NODES:
-            raise yaml.MarkedYAMLError(
-                problem="it is nested too deep or too large",
-                problem_mark=loader.peek_event().start_mark,
-            )
+        problem = ""
+        if loader.check_event(yaml.AliasEvent):
+            problem = "aliases (*name) are not used in these files; write the value out"
+        elif depth > MAX_DEPTH or nodes > MAX_NODES:
+            problem = "it is nested too deep or too large"
+        if problem:
+            mark = loader.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
         node = compose(parent, index)  # type: ignore[arg-type]
         depth -= 1
         return node
 
-    loader.compose_node = guarded  # type: ignore[method-assign,assignment]
+    loader.compose_node = guarded  # type: ignore[method-assign]
     return loader.get_single_node()
 
 

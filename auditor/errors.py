@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class AuditorError(Exception):
     """A problem that the user can mend.
@@ -49,3 +52,9 @@ class TargetError(AuditorError):
 
 class TargetTimeout(TargetError):  # noqa: N818 - read as the outcome
     """The user's code did not come back in time."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return "; did you mean 'x'?" for the known name that is most like this one, or nothing."""
+    close = difflib.get_close_matches(name, list(known), 1)
+    return f"; did you mean '{close[0]}'?" if close else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from auditor.observation import Json, Place, Scalar, decode, encode, encode_tree
 
@@ -29,7 +29,8 @@ class Evidence:
         comparison: "<", "<=", ">", ">=", "==", "!=" between value and threshold, or "".
         threshold: The effective limit; None for a flag or a value shown without a limit.
         threshold_name: Its name in the pack.
-        threshold_source: "pack", "configuration" or "command line".
+        threshold_source: "pack", "configuration", "command line", or "measured" where the limit
+            is another measured quantity.
         unit: Of value and threshold.
         spread: Standard deviation over seeds or batches, where known.
     """
@@ -89,7 +90,7 @@ class Finding:
         message: Measurement, limit, meaning, in full sentences.
         why: The mechanism, one or two sentences.
         layers: The layers, parameters or features that it is about, in the order of the model.
-        place: The source line of the first of them (or of the optimizer, loader, loss).
+        place: The source line of the worst of them (or of the optimizer, loader, loss).
         evidence: Measured against effective threshold.
         causes: Rules that fired and explain this one; empty for a root cause.
         consequences: Rules that fired and are explained by this one.
@@ -148,16 +149,13 @@ class Finding:
         Raises:
             KeyError, TypeError, ValueError: The data is not a finding.
         """
-        raw: dict[str, object] = {k: v for k, v in data.items() if k != "fingerprint"}
-        raw["place"] = Place.from_json(data["place"]) if data.get("place") else None  # type: ignore[arg-type]
-        raw["evidence"] = tuple(
-            Evidence(**{**item, "value": decode(item["value"])})  # type: ignore[arg-type,dict-item,index]
-            for item in data["evidence"]  # type: ignore[union-attr]
-        )
-        raw["fixes"] = tuple(_fix_from_json(item) for item in data["fixes"])  # type: ignore[union-attr,arg-type]
+        raw: Any = {key: value for key, value in data.items() if key != "fingerprint"}
+        raw["place"] = Place.from_json(raw["place"]) if raw.get("place") else None
+        raw["evidence"] = tuple(_evidence_from_json(item) for item in raw["evidence"])
+        raw["fixes"] = tuple(_fix_from_json(item) for item in raw["fixes"])
         for key in ("layers", "causes", "consequences", "references"):
-            raw[key] = tuple(data[key])  # type: ignore[arg-type]
-        return cls(**raw)  # type: ignore[arg-type]
+            raw[key] = tuple(raw[key])
+        return cls(**raw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +181,12 @@ def _fix_json(fix: Fix) -> dict[str, Json]:
     }
 
 
-def _fix_from_json(data: Mapping[str, Json]) -> Fix:
-    trial = dict(data["trial"])  # type: ignore[arg-type]
-    trial["resolves"] = tuple(trial["resolves"])
-    return Fix(**{**data, "trial": TrialOutcome(**trial)})  # type: ignore[arg-type]
+def _evidence_from_json(raw: Any) -> Evidence:
+    numbers = {name: decode(raw[name]) for name in ("value", "threshold", "spread")
+               if raw.get(name) is not None}
+    return Evidence(**{**raw, **numbers})
+
+
+def _fix_from_json(raw: Any) -> Fix:
+    trial = {**raw["trial"], "resolves": tuple(raw["trial"]["resolves"])}
+    return Fix(**{**raw, "trial": TrialOutcome(**trial)})

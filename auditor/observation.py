@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 Scalar: TypeAlias = float | int | bool | str
 Json: TypeAlias = "None | bool | int | float | str | list[Json] | dict[str, Json]"
 Scope: TypeAlias = Literal["run", "layer", "parameter", "feature"]
 Kind: TypeAlias = Literal["number", "flag", "text"]
 Status: TypeAlias = Literal["measured", "not-applicable", "failed"]
+
+_PLAIN_FIELDS = ("probe", "status", "reason", "steps", "traceback", "seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,28 +176,19 @@ class Observation:
         Raises:
             KeyError, TypeError, ValueError: The data is not an observation.
         """
-        plain: dict[str, object] = {
-            key: data[key] for key in ("probe", "status", "reason", "steps", "traceback", "seconds")
-            if key in data
-        }
+        raw: Any = data  # whatever does not fit raises, as promised
+        plain = {name: raw[name] for name in _PLAIN_FIELDS if name in raw}
         return cls(
-            **plain,  # type: ignore[arg-type]
-            measurements=tuple(
-                Measurement(**{**item, "value": decode(item["value"]),  # type: ignore[arg-type,dict-item,index]
-                               **({"spread": decode(item["spread"])} if "spread" in item else {})})  # type: ignore[operator,index]
-                for item in _list(data, "measurements")
-            ),
-            series=tuple(
-                Series(**{**item, "x": tuple(decode(v) for v in item["x"]),  # type: ignore[arg-type,dict-item,index]
-                          "y": tuple(decode(v) for v in item["y"])})  # type: ignore[index]
-                for item in _list(data, "series")
-            ),
-            absent=dict(data.get("absent") or {}),  # type: ignore[arg-type]
-            missed=dict(data.get("missed") or {}),  # type: ignore[arg-type]
-            places={k: Place.from_json(v) for k, v in dict(data.get("places") or {}).items()},  # type: ignore[arg-type]
-            notes=tuple(_list(data, "notes")),  # type: ignore[arg-type]
-            tables=dict(data.get("tables") or {}),  # type: ignore[arg-type]
+            **plain,
+            measurements=tuple(_measurement(item) for item in raw.get("measurements") or ()),
+            series=tuple(_series(item) for item in raw.get("series") or ()),
+            absent=dict(raw.get("absent") or {}),
+            missed=dict(raw.get("missed") or {}),
+            places={k: Place.from_json(v) for k, v in dict(raw.get("places") or {}).items()},
+            notes=tuple(raw.get("notes") or ()),
+            tables=dict(raw.get("tables") or {}),
         )
+
 
 
 def accounted(observation: Observation, yields: Sequence[Quantity]) -> Observation:
@@ -243,11 +236,14 @@ def encode_tree(value: object) -> Json:
     return encode(value)
 
 
-def _list(data: Mapping[str, Json], key: str) -> list[Json]:
-    found = data.get(key) or []
-    if not isinstance(found, list):
-        raise TypeError(f"{key} must be a list")
-    return found
+def _measurement(raw: Any) -> Measurement:
+    spread = decode(raw["spread"]) if "spread" in raw else None
+    return Measurement(**{**raw, "value": decode(raw["value"]), "spread": spread})
+
+
+def _series(raw: Any) -> Series:
+    axes = {axis: tuple(decode(value) for value in raw[axis]) for axis in ("x", "y")}
+    return Series(**{**raw, **axes})
 
 
 def _drop_none(item: object, names: tuple[str, ...]) -> dict[str, Json]:

@@ -7,9 +7,8 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from auditor.condition import nearest
 from auditor.document import Document, Path, read_document
-from auditor.errors import AuditorError, PackError
+from auditor.errors import AuditorError, PackError, nearest
 from auditor.finding import Confidence, Severity
 
 Category: TypeAlias = Literal[

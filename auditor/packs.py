@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from auditor.condition import Condition, ConditionError, NameKind, compile_condition, nearest
+from auditor.condition import Condition, NameKind, compile_condition
 from auditor.document import Document
 from auditor.document import Path as Position
-from auditor.errors import PackError
+from auditor.errors import PackError, nearest
+from auditor.expression import ConditionError
 from auditor.observation import Json, Quantity
 from auditor.packfile import Category, FixEntry, PackEntry, RuleEntry, read_pack
 from auditor.rule import CATEGORIES, FixTemplate, Rule, Threshold
@@ -102,6 +103,11 @@ def check_against(rules: Sequence[Rule], quantities: Mapping[str, Quantity]) -> 
                     f"The rule '{rule.id}' is judged for each {rule.for_each}; '{name}' is "
                     f"measured for each {quantity.scope}.", where=rule.origin,
                 )
+        if all(quantities[name].scope != rule.for_each for name in rule.requires):
+            raise PackError(
+                f"The rule '{rule.id}' is judged for each {rule.for_each}, but requires only "
+                "values of the run.", where=rule.origin,
+            )
         _check_kinds(rule, quantities)
 
 
@@ -209,7 +215,8 @@ class _Builder:
             raise self._error(f"the name '{taken}' has a meaning of its own in texts", "requires")
 
     def _check_use(self, rule: Rule) -> None:
-        used = {name for part in (*rule.conditions, *rule.templates) for name in part.names}
+        used = {name for condition in rule.conditions for name in condition.names}
+        used |= {name for text in rule.templates for name in text.names}
         idle = next((name for name in rule.thresholds if name not in used), None)
         if idle:
             raise self._error(f"the threshold '{idle}' is never used", "thresholds", idle)

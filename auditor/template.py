@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from string import Formatter
 
-from auditor.condition import nearest
+from auditor.errors import nearest
 from auditor.observation import Scalar
 
 # Sign, thousands, precision, type: what a number in a sentence needs, and nothing that could

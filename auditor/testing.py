@@ -120,8 +120,8 @@ def run_case(rule: Rule, case: RuleCase, rules: Sequence[Rule] = ()) -> Finding 
     diagnosis = diagnose([case.observation()], [rule, *hiding], case.scene())
     verdict = diagnosis.verdicts[rule.id]
     assert verdict.verdict == case.expect, (
-        f"{case.origin}: {case.name}: {rule.id} is {verdict.verdict} ({verdict.reason or 'no reason'}), "
-        f"not {case.expect}"
+        f"{case.origin}: {case.name}: {rule.id} is {verdict.verdict}, not {case.expect}"
+        f"{verdict.reason and f' ({verdict.reason})'}"
     )
     finding = next((item for item in diagnosis.findings if item.rule == rule.id), None)
     for what in ("severity", "confidence", "layers"):

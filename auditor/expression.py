@@ -1,0 +1,89 @@
+"""From the text of a condition to a syntax tree, within narrow limits; nothing is evaluated."""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+
+MAX_LENGTH = 500
+MAX_DEPTH = 20
+
+_CHARACTERS = re.compile(r"[A-Za-z0-9_ .<>=!()+\-\t\n]*")
+_PREFIXES = re.compile(rf"(?:(?:\bnot\b|[-+])\s*){{{MAX_DEPTH},}}")
+_ASSIGNMENT = re.compile(r"(?<![<>=!])=(?!=)")
+
+
+class ConditionError(ValueError):
+    """A condition that cannot be used.
+
+    Attributes:
+        message: What is wrong, without its place.
+        column: 0-based offset in the text of what is wrong.
+        width: How many characters of the text are wrong.
+    """
+
+    def __init__(self, message: str, text: str, column: int, width: int) -> None:
+        line = text.replace("\n", " ")
+        super().__init__(f"{message}\n  {line}\n  {' ' * column}{'^' * max(width, 1)}")
+        self.message = message
+        self.column = column
+        self.width = max(width, 1)
+
+
+def parse_expression(line: str) -> ast.expr:
+    """Return the syntax tree of one line; its columns are offsets in the line.
+
+    Raises:
+        ConditionError: The line is empty, too long, too deep, has characters that no condition
+            needs, or is no expression.
+    """
+    if len(line) > MAX_LENGTH:
+        raise ConditionError(
+            f"a condition has at most {MAX_LENGTH} characters, this one has {len(line)}",
+            line[:60], 0, 1,
+        )
+    plain = _CHARACTERS.match(line)
+    assert plain is not None
+    if plain.end() < len(line):
+        raise ConditionError(
+            f"{line[plain.end()]!r} has no place in a condition; it knows names, numbers, "
+            "comparisons, and, or, not, brackets", line, plain.end(), 1,
+        )
+    if not line.strip():
+        raise ConditionError("the condition is empty", line, 0, 1)
+    _check_depth(line)
+    start = len(line) - len(line.lstrip())
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SyntaxWarning)
+            warnings.simplefilter("ignore", DeprecationWarning)
+            tree = ast.parse(line.lstrip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as problem:
+        offset = getattr(problem, "offset", None) or 1
+        column = min(start + offset - 1, max(len(line) - 1, 0))
+        single = _ASSIGNMENT.search(line)
+        if single:
+            raise ConditionError("use == to compare", line, single.start(), 1) from None
+        raise ConditionError("this is no condition", line, column, 1) from None
+    for node in ast.walk(tree):
+        if isinstance(node, ast.expr):
+            node.col_offset += start
+            node.end_col_offset = (node.end_col_offset or 0) + start
+    return tree
+
+
+def _check_depth(line: str) -> None:
+    depth = 0
+    for column, character in enumerate(line):
+        depth += (character == "(") - (character == ")")
+        if depth > MAX_DEPTH:
+            raise ConditionError(
+                f"brackets stand more than {MAX_DEPTH} deep", line, column, 1
+            )
+    # Each `not` and each sign is a level of its own in the parser.
+    prefixes = _PREFIXES.search(line)
+    if prefixes:
+        raise ConditionError("too many signs or `not` in a row", line, prefixes.start(), 1)
+
+
