@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .json import JsonRenderer
+from .markdown import MarkdownRenderer
 from .terminal import TerminalRenderer
 
-RENDERERS = (TerminalRenderer(), JsonRenderer())
+RENDERERS = (TerminalRenderer(), JsonRenderer(), MarkdownRenderer())

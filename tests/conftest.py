@@ -1,0 +1,32 @@
+"""One thread, no plugins of other people, and golden files that an option rewrites."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import pytest
+
+# Read when torch is imported, so set before any test module is.
+os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["AUDITOR_PLUGINS"] = "none"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true",
+                     help="rewrite the golden files with what the tests got")
+
+
+@pytest.fixture
+def same_as_golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Return a check of a text against `golden/<name>` beside the test."""
+    folder = request.path.parent / "golden"
+
+    def check(text: str, name: str) -> None:
+        path = folder / name
+        if request.config.getoption("--update-golden"):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8", newline="\n")
+        assert text == path.read_text(encoding="utf-8"), f"{path} differs (--update-golden)"
+
+    return check
