@@ -27,6 +27,7 @@ class Pass:
         batches: What has been read, on the target's device.
         waits: Seconds that each fetch took.
         exhausted: The loader ended; `batches` is the whole epoch.
+        loader: What is read; only to be looked at.
     """
 
     def __init__(self, loader: Iterable[Any], device: torch.device, seed: int, what: str) -> None:
@@ -38,7 +39,7 @@ class Pass:
         self._seed = seed
         self._what = what
         self._iterator: Iterator[Any] | None = None
-        self._loader = loader
+        self.loader = loader
         self._generators = [(g, g.get_state()) for g in _generators(loader)]
 
     def take(self, count: int) -> list[Any]:
@@ -57,7 +58,7 @@ class Pass:
         with user_code(f"fetching batch {len(self.batches)} of the {self._what}",
                        seconds=FETCH_SECONDS):
             if self._iterator is None:
-                self._iterator = iter(self._loader)
+                self._iterator = iter(self.loader)
             try:
                 batch = batches.private(next(self._iterator))
             except StopIteration:
