@@ -44,4 +44,4 @@ def training_step(model, batch):
 
 
 def optimizer(model):
-    return torch.optim.Adam(model.parameters(), lr=5e-3)
+    return torch.optim.Adam(model.parameters(), lr=1e-2)

@@ -1,0 +1,46 @@
+"""Every classical case: the named rule is the root cause, and the healthy twin raises no alarm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from auditor import audit
+
+ZOO = Path(__file__).parent
+
+
+def members() -> Iterator[Any]:
+    for expectations in sorted(ZOO.glob("*/expect.yaml")):
+        case = yaml.safe_load(expectations.read_text(encoding="utf-8"))
+        for member in case["members"]:
+            quick = member.get("quick", case["quick"])
+            yield pytest.param(
+                expectations.parent / member["file"], member, quick,
+                id=f"{expectations.parent.name}/{member['file']}",
+            )
+
+
+@pytest.mark.zoo
+@pytest.mark.parametrize(("path", "expected", "quick"), members())
+def test_a_member_is_diagnosed(
+    path: Path, expected: dict[str, Any], quick: bool, request: pytest.FixtureRequest,
+) -> None:
+    if not quick and not request.config.getoption("--all-members"):
+        pytest.skip("slow member: run by `make zoo`")
+
+    report = audit(str(path), budget_seconds=120.0)
+
+    alarms = {f.rule: f for f in report.findings if f.severity != "info"}
+    roots = {finding.rule for finding in report.findings if not finding.causes}
+    if expected.get("healthy"):
+        assert not alarms, {rule: finding.title for rule, finding in alarms.items()}
+        return
+    allowed = set(expected.get("roots", ())) | set(expected.get("allowed", ()))
+    assert set(expected.get("roots", ())) <= roots, sorted(roots)
+    assert set(expected.get("consequences", ())) <= {f.rule for f in report.findings}
+    assert not (roots & set(alarms)) - allowed, sorted((roots & set(alarms)) - allowed)
