@@ -14,15 +14,21 @@ from auditor.errors import AuditorError
 from auditor.observation import Json
 
 Path: TypeAlias = "tuple[str | int, ...]"
+# 0-based line and column, and how many characters.
+Extent: TypeAlias = "tuple[int, int, int]"
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 30
-MAX_NODES = 100_000
+MAX_EVENTS = 100_000
 
 _TAG = "tag:yaml.org,2002:"
 
 
-class _Loader(yaml.SafeLoader):
+# libyaml is ten times faster; the wheels of PyYAML have it.
+_Parser = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_Parser):  # type: ignore[misc,valid-type]
     """YAML 1.2's reading of plain scalars: `on` is a text, 1e-7 a number, 1:30 and 010 texts."""
 
 
@@ -60,8 +66,8 @@ class Document:
     name: str
     data: Json
     lines: tuple[str, ...]
-    _values: Mapping[Path, tuple[int, int, int]]
-    _keys: Mapping[Path, tuple[int, int, int]]
+    _values: Mapping[Path, Extent]
+    _keys: Mapping[Path, Extent]
 
     def line(self, path: Path) -> int:
         """Return the 1-based line of a value, or of the nearest value around it."""
@@ -87,7 +93,21 @@ class Document:
                 column, width = start + offset, part_width
         return frame(self.name, self.lines, line, column, width)
 
-    def _mark(self, path: Path, key: bool) -> tuple[int, int, int]:
+    def with_underscores(self) -> Document:
+        """Return the document with hyphens in the keys of its first level turned to underscores."""
+        def renamed(path: Path) -> Path:
+            return (str(path[0]).replace("-", "_"), *path[1:]) if path else path
+
+        data = self.data
+        if isinstance(data, dict):
+            data = {key.replace("-", "_"): value for key, value in data.items()}
+        return Document(
+            self.name, data, self.lines,
+            {renamed(path): extent for path, extent in self._values.items()},
+            {renamed(path): extent for path, extent in self._keys.items()},
+        )
+
+    def _mark(self, path: Path, key: bool) -> Extent:
         if key and path in self._keys:
             return self._keys[path]
         while path and path not in self._values:
@@ -111,17 +131,20 @@ def read_document(data: bytes | str, name: str, error: type[AuditorError]) -> Do
     lines = tuple(text.split("\n"))
     loader = _Loader(text)
     try:
-        root = _compose(loader)
+        refusal = _guard(text)
+        if refusal:
+            problem, line, column = refusal
+            raise error(f"This YAML cannot be used: {problem}.",
+                        where=frame(name, lines, line, column, 1))
+        root = loader.get_single_node()
         walk = _Walk(name, lines, error)
         value = walk.value(root, ()) if root is not None else None
-    except yaml.MarkedYAMLError as problem:
-        mark = problem.problem_mark or problem.context_mark
+    except yaml.MarkedYAMLError as fault:
+        mark = fault.problem_mark or fault.context_mark
         where = frame(name, lines, mark.line, mark.column, 1) if mark else name
-        raise error(f"This is not valid YAML: {problem.problem}.", where=where) from None
-    except yaml.YAMLError as problem:
-        raise error(f"This is not valid YAML: {_first_line(problem)}.", where=name) from None
-    except RecursionError:
-        raise error(f"This YAML is nested more than {MAX_DEPTH} deep.", where=name) from None
+        raise error(f"This is not valid YAML: {fault.problem}.", where=where) from None
+    except yaml.YAMLError as fault:
+        raise error(f"This is not valid YAML: {_first_line(fault)}.", where=name) from None
     finally:
         loader.dispose()
     return Document(name, value, lines, walk.values, walk.keys)
@@ -157,28 +180,23 @@ def frame(name: str, lines: tuple[str, ...], line: int, column: int, width: int)
     return f"{name}:{line + 1}:{column + 1}\n{number} | {text}\n{' ' * len(number)} | {caret}"
 
 
-def _compose(loader: _Loader) -> yaml.Node | None:
-    """Return the root node; aliases are refused while they are read, before they can multiply."""
-    depth = nodes = 0
-    compose = loader.compose_node
-
-    def guarded(parent: yaml.Node | None, index: object) -> yaml.Node | None:
-        nonlocal depth, nodes
-        depth, nodes = depth + 1, nodes + 1
+def _guard(text: str) -> tuple[str, int, int] | None:
+    """Return what is wrong with the stream of events, and where, before a tree is built of it."""
+    depth = 0
+    for count, event in enumerate(yaml.parse(text, Loader=_Loader)):
         problem = ""
-        if loader.check_event(yaml.AliasEvent):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        elif isinstance(event, yaml.AliasEvent):
             problem = "aliases (*name) are not used in these files; write the value out"
-        elif depth > MAX_DEPTH or nodes > MAX_NODES:
+        if depth > MAX_DEPTH or count > MAX_EVENTS:
             problem = "it is nested too deep or too large"
         if problem:
-            mark = loader.peek_event().start_mark  # type: ignore[no-untyped-call]
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
-        node = compose(parent, index)  # type: ignore[arg-type]
-        depth -= 1
-        return node
-
-    loader.compose_node = guarded  # type: ignore[method-assign]
-    return loader.get_single_node()
+            mark = event.start_mark
+            return (problem, mark.line, mark.column) if mark else (problem, 0, 0)
+    return None
 
 
 class _Walk:
@@ -188,8 +206,8 @@ class _Walk:
         self.name = name
         self.lines = lines
         self.error = error
-        self.values: dict[Path, tuple[int, int, int]] = {}
-        self.keys: dict[Path, tuple[int, int, int]] = {}
+        self.values: dict[Path, Extent] = {}
+        self.keys: dict[Path, Extent] = {}
 
     def value(self, node: yaml.Node, path: Path) -> Json:
         """Return the plain value of a node."""
@@ -241,7 +259,7 @@ class _Walk:
         return frame(self.name, self.lines, *_extent(node))
 
 
-def _extent(node: yaml.Node) -> tuple[int, int, int]:
+def _extent(node: yaml.Node) -> Extent:
     start, end = node.start_mark, node.end_mark
     width = end.column - start.column if end.line == start.line else 1
     return start.line, start.column, max(width, 1)

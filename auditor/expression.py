@@ -46,9 +46,11 @@ def parse_expression(line: str) -> ast.expr:
     plain = _CHARACTERS.match(line)
     assert plain is not None
     if plain.end() < len(line):
+        found = line[plain.end()]
+        why = "there is no arithmetic; let a probe measure it" if found in "*/%" else (
+            "it knows names, numbers, comparisons, and, or, not, brackets")
         raise ConditionError(
-            f"{line[plain.end()]!r} has no place in a condition; it knows names, numbers, "
-            "comparisons, and, or, not, brackets", line, plain.end(), 1,
+            f"{found!r} has no place in a condition: {why}", line, plain.end(), 1
         )
     if not line.strip():
         raise ConditionError("the condition is empty", line, 0, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from auditor.document import Document
 from auditor.document import Path as Position
 from auditor.errors import PackError, nearest
 from auditor.expression import ConditionError
-from auditor.observation import Json, Quantity
+from auditor.observation import Quantity
 from auditor.packfile import Category, FixEntry, PackEntry, RuleEntry, read_pack
 from auditor.rule import CATEGORIES, FixTemplate, Rule, Threshold
 from auditor.template import Template, TemplateError, compile_template
@@ -77,10 +78,11 @@ def load_packs(folder: Traversable | Path, name: str = "") -> tuple[Rule, ...]:
     return tuple(sorted(rules, key=lambda rule: CATEGORIES.index(rule.category)))
 
 
-def pack_schema() -> dict[str, Json]:
+def schema_text() -> str:
     """Return the JSON Schema of a pack, as `rules/schema.json` holds it for editors."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema",
-            **PackEntry.model_json_schema()}
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema",
+              **PackEntry.model_json_schema()}
+    return json.dumps(schema, indent=2) + "\n"
 
 
 def check_against(rules: Sequence[Rule], quantities: Mapping[str, Quantity]) -> None:
@@ -193,7 +195,10 @@ class _Builder:
         try:
             return compile_template(text, self.text_names)
         except TemplateError as problem:
-            raise self._error(str(problem), *keys) from None
+            start = text.find("{" + problem.field) if problem.field else -1
+            part = (text, start + 1, len(problem.field)) if start >= 0 else None
+            where = self.document.where((*self.path, *keys), part=part)
+            raise PackError(str(problem), where=where) from None
 
     def _fix(self, fix: FixEntry, index: int) -> FixTemplate:
         return FixTemplate(

@@ -17,7 +17,15 @@ _SPEC = re.compile(r"\+?,?(\.\d{1,2})?[efgdEFG%]?")
 
 
 class TemplateError(ValueError):
-    """A text with a placeholder that cannot be filled."""
+    """A text with a placeholder that cannot be filled.
+
+    Attributes:
+        field: The placeholder's name as it stands in the text; empty if the text has no fields.
+    """
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,27 +55,30 @@ def compile_template(text: str, names: frozenset[str]) -> Template:
         TemplateError: Single braces, an unknown name, an attribute, an index, a conversion, or a
             format that is not for numbers.
     """
-    used = set()
     try:
         parts = list(Formatter().parse(text))
-    except ValueError as problem:
-        raise TemplateError(f"{problem}; write {{{{ and }}}} for braces in the text") from None
-    for _, name, spec, conversion in parts:
-        if name is None:
-            continue
-        if not name.isidentifier():
-            raise TemplateError(
-                f"'{{{name}}}' is no placeholder; name a quantity or threshold, and write "
-                "{{ and }} for braces in the text"
-            )
-        if name not in names:
-            raise TemplateError(f"unknown name '{name}' in the text{nearest(name, names)}")
-        if conversion is not None:
-            raise TemplateError(f"'!{conversion}' after '{name}' has no meaning here")
-        if not _SPEC.fullmatch(spec or ""):
-            raise TemplateError(f"'{spec}' after '{name}' is no number format, like .2g or .0%")
-        used.add(name)
-    return Template(text, frozenset(used))
+    except ValueError as fault:
+        raise TemplateError(f"{fault}; write {{{{ and }}}} for braces in the text") from None
+    fields = [(name, spec or "", conversion) for _, name, spec, conversion in parts
+              if name is not None]
+    for name, spec, conversion in fields:
+        problem = _problem(name, spec, conversion, names)
+        if problem:
+            raise TemplateError(problem, name)
+    return Template(text, frozenset(name for name, _, _ in fields))
+
+
+def _problem(name: str, spec: str, conversion: str | None, names: frozenset[str]) -> str:
+    if not name.isidentifier():
+        return (f"'{{{name}}}' is no placeholder; name a quantity or threshold, and write "
+                "{{ and }} for braces in the text")
+    if name not in names:
+        return f"unknown name '{name}' in the text{nearest(name, names)}"
+    if conversion is not None:
+        return f"'!{conversion}' after '{name}' has no meaning here"
+    if not _SPEC.fullmatch(spec):
+        return f"'{spec}' after '{name}' is no number format, like .2g or .0%"
+    return ""
 
 
 def _shown(value: Scalar | None, spec: str) -> str:
@@ -79,11 +90,11 @@ def _shown(value: Scalar | None, spec: str) -> str:
         return "yes" if value else "no"
     if not spec:
         return _plain(value)
-    if spec.endswith("d"):
-        # Counts come as floats out of JSON and out of tensors.
-        return format(round(value), spec) if math.isfinite(value) else str(value)
     if not math.isfinite(value):
         return str(value)
+    # Counts come as floats out of JSON and out of tensors.
+    if spec.endswith("d") or (spec.endswith(",") and value == round(value)):
+        return format(round(value), spec)
     return format(float(value), spec)
 
 

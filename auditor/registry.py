@@ -1,0 +1,219 @@
+"""Finds probes, rule packs and renderers by entry point: ours and anybody's, by the same door."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from importlib.resources import files
+from importlib.util import find_spec, module_from_spec
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from auditor.errors import AuditorError, PackError
+from auditor.observation import Quantity
+from auditor.packs import load_pack, load_packs
+from auditor.report import Renderer
+from auditor.rule import Rule
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+    # Contracts of the torch part of the core; only their names are needed here.
+    from auditor.probe import Probe
+
+_T = TypeVar("_T")
+
+PROBES = "auditor.probes"
+RULES = "auditor.rules"
+RENDERERS = "auditor.renderers"
+# "none" leaves out everything that is not ours; our own tests set it.
+SWITCH = "AUDITOR_PLUGINS"
+
+_OURS = "auditor"
+_SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """One entry point.
+
+    Attributes:
+        group: Probes, rules or renderers.
+        name: Of the entry point.
+        module: The module or package that it names.
+        distribution: The installed project that brings it.
+        version: Of the project.
+    """
+
+    group: str
+    name: str
+    module: str
+    distribution: str
+    version: str
+
+    @property
+    def is_ours(self) -> bool:
+        """Tell whether it comes with the auditor."""
+        return self.distribution == _OURS
+
+    def __str__(self) -> str:
+        return f"{self.distribution} {self.version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Generic[_T]):
+    """What the plugins of one group bring.
+
+    Attributes:
+        items: By id or name, ours first.
+        warnings: Which outsiders could not be used, and why.
+    """
+
+    items: Mapping[str, _T]
+    warnings: tuple[str, ...] = ()
+
+
+def plugins(group: str) -> tuple[Plugin, ...]:
+    """Return the plugins of a group, ours first, then by name of project.
+
+    Raises:
+        AuditorError: Not even our own are there: the auditor is not installed.
+    """
+    found = [_plugin(entry) for entry in entry_points(group=group)]
+    if not any(plugin.is_ours for plugin in found):
+        raise AuditorError(
+            f"The auditor is not installed: it has no entry points in the group {group}.",
+            hint="Install it, for a checkout with `pip install -e .`.",
+        )
+    if os.environ.get(SWITCH, "").strip().lower() == "none":
+        found = [plugin for plugin in found if plugin.is_ours]
+    return tuple(sorted(
+        found, key=lambda item: (not item.is_ours, item.distribution, item.name)))
+
+
+def rules(extra: Sequence[Path] = ()) -> Found[Rule]:
+    """Return the rules of all packs; reading them imports no plugin.
+
+    Args:
+        extra: Pack files that the user names.
+
+    Raises:
+        PackError: A pack of ours or of the user cannot be used, or has a rule that exists already.
+    """
+    found = _collect(
+        RULES, lambda plugin: load_packs(_folder(plugin), plugin.module),
+        lambda rule: (f"the rule '{rule.id}'",), lambda rule: rule.id,
+    )
+    items = dict(found.items)
+    for path in extra:
+        for rule in load_pack(path):
+            if rule.id in items:
+                raise PackError(f"The rule '{rule.id}' exists already, in {items[rule.id].origin}.",
+                                where=rule.origin, hint="Give it another id.")
+            items[rule.id] = rule
+    return Found(items, found.warnings)
+
+
+def probes() -> Found[type[Probe]]:
+    """Return all probe classes by name; this imports them, and torch with them."""
+    return _collect(
+        PROBES, lambda plugin: _listed(plugin, "PROBES"),
+        lambda probe: (f"the probe '{probe.name}'",
+                       *(f"the quantity '{quantity.name}'" for quantity in probe.yields)),
+        lambda probe: probe.name,
+    )
+
+
+def renderers() -> Found[Renderer]:
+    """Return all renderers by name."""
+    return _collect(
+        RENDERERS, lambda plugin: _listed(plugin, "RENDERERS"),
+        lambda renderer: (f"the format '{renderer.name}'",), lambda renderer: renderer.name,
+    )
+
+
+def quantities(classes: Iterable[type[Probe]]) -> dict[str, Quantity]:
+    """Return everything that these probes can measure, by name."""
+    return {quantity.name: quantity for probe in classes for quantity in probe.yields}
+
+
+def page(rule: str, extra: Sequence[Path] = ()) -> str | None:
+    """Return the page of a rule, or None if there is none.
+
+    Args:
+        rule: Its id.
+        extra: Pack files that the user names; their pages lie in `pages/` beside them.
+    """
+    # The id comes from the command line and becomes a file name.
+    if not _SLUG.fullmatch(rule):
+        return None
+    for folder in chain(map(_found_folder, plugins(RULES)), (path.parent for path in extra)):
+        text = folder / "pages" / f"{rule}.md" if folder else None
+        if text is not None and text.is_file():
+            return text.read_text(encoding="utf-8")
+    return None
+
+
+def _plugin(entry: EntryPoint) -> Plugin:
+    project = entry.dist
+    return Plugin(
+        group=entry.group, name=entry.name, module=entry.module,
+        distribution=project.name if project else "unknown",
+        version=project.version if project else "",
+    )
+
+
+def _collect(
+    group: str, load: Callable[[Plugin], Iterable[_T]],
+    claims: Callable[[_T], Iterable[str]], key: Callable[[_T], str],
+) -> Found[_T]:
+    """Load every plugin; a broken one of ours raises, a broken outsider becomes a warning."""
+    items: dict[str, _T] = {}
+    owners: dict[str, Plugin] = {}
+    warnings: list[str] = []
+    for plugin in plugins(group):
+        try:
+            loaded = [(item, key(item), list(claims(item))) for item in load(plugin)]
+        except Exception as problem:
+            # An outsider can fail in any way, and the audit goes on without it.
+            if plugin.is_ours:
+                raise
+            text = problem.message if isinstance(problem, AuditorError) else (
+                f"{type(problem).__name__}: {problem}")
+            warnings.append(f"{plugin} ({plugin.group}) cannot be used: {text}")
+            continue
+        for item, name, claimed in loaded:
+            taken = next((claim for claim in claimed if claim in owners), None)
+            if taken is None:
+                items[name] = item
+                owners.update(dict.fromkeys(claimed, plugin))
+                continue
+            sentence = f"{plugin} brings {taken}, which {owners[taken]} has already"
+            if plugin.is_ours:
+                raise PackError(f"{sentence}.")
+            warnings.append(f"{sentence}; the former is left out")
+    return Found(items, tuple(warnings))
+
+
+def _listed(plugin: Plugin, name: str) -> Iterable[_T]:
+    return tuple(getattr(import_module(plugin.module), name))
+
+
+def _folder(plugin: Plugin) -> Traversable:
+    folder = _found_folder(plugin)
+    if folder is None:
+        raise PackError(f"The package {plugin.module} does not exist.")
+    return folder
+
+
+def _found_folder(plugin: Plugin) -> Traversable | None:
+    """Return a package's resources without running it: it may import torch."""
+    spec = find_spec(plugin.module)
+    if spec is None or spec.submodule_search_locations is None:
+        return None
+    return files(module_from_spec(spec))
