@@ -59,6 +59,7 @@ def unjudged_report(
     seed: int,
     seconds: float,
     notes: Sequence[str] = (),
+    interrupted: bool = False,
 ) -> Report:
     """Return a report that holds everything but verdicts and findings.
 
@@ -70,13 +71,14 @@ def unjudged_report(
         seed: Of the audit.
         seconds: Wall time of the audit.
         notes: Sentences for the reader; the target's and the observations' own are added.
+        interrupted: The user stopped the audit before all had been measured.
     """
     said = [*target.notes, *notes, *(note for o in observations for note in o.notes)]
     return Report(
         verdict="incomplete",
         target=_target(target, model),
         layers=model.layers if model else (),
-        environment=_environment(target, seed, seconds),
+        environment={**_environment(target, seed, seconds), "interrupted": interrupted},
         observations=tuple(observations),
         probes=_runs(observations, probes),
         notes=tuple(dict.fromkeys(said)),

@@ -15,7 +15,7 @@ from auditor.facts import ModelFacts, model_facts, unjudged_report
 from auditor.isolation import seeded, undisturbed
 from auditor.judge import Limits, judge
 from auditor.modelmap import model_map
-from auditor.observation import Observation
+from auditor.observation import Observation, accounted
 from auditor.probe import NotApplicable, Notebook, OutOfTime, Probe, ProbeContext
 from auditor.report import Report
 from auditor.rule import Rule
@@ -57,6 +57,7 @@ class Settings:
         seed: Of every trial.
         limits: Thresholds and severities that the user has set.
         quick: Leave out the training trials.
+        notes: Sentences for the report.
         on_progress: Is told what happens.
     """
 
@@ -64,6 +65,7 @@ class Settings:
     seed: int = 0
     limits: Limits = field(default_factory=Limits)
     quick: bool = False
+    notes: tuple[str, ...] = ()
     on_progress: Callable[[Progress], None] = lambda progress: None
 
 
@@ -177,19 +179,21 @@ class Session:
             status, reason = "failed", f"{type(problem).__name__}: {problem}"
             trace = traceback.format_exc()
             _log.warning("probe %s failed: %s", probe.name, reason)
-        self._observations[probe.name] = note.observation(
+        seen = note.observation(
             status=status, reason=reason, seconds=time.perf_counter() - begin, traceback=trace,
         )
+        self._observations[probe.name] = accounted(seen, probe.yields)
         if self.interrupted:
             raise KeyboardInterrupt
 
     def _leave_out(self, planned: plan.Planned, left: float) -> None:
         missing = max(planned.minimum - max(left, 0.0), 1.0)
         wanted = math.ceil(self._settings.budget_seconds + missing + planned.expected)
-        self._observations[planned.probe.name] = Observation(
+        left_out = Observation(
             planned.probe.name, status="failed",
             reason=f"time budget used up; run with --budget {wanted}s",
         )
+        self._observations[planned.probe.name] = accounted(left_out, planned.probe.yields)
 
     def _seconds_left(self) -> float:
         return self._settings.budget_seconds - (time.monotonic() - self._begin)
@@ -198,11 +202,13 @@ class Session:
         self._settings.on_progress(Progress(doing, says, done, total, self._seconds_left()))
 
     def _report(self) -> Report:
-        notes = ["The audit was interrupted; what had been measured is judged."]
+        notes = [*self._settings.notes]
+        if self.interrupted:
+            notes.append("The audit was interrupted; what had been measured is judged.")
         unjudged = unjudged_report(
             self._target, self._model, tuple(self._observations.values()), self._probes,
             seed=self._settings.seed, seconds=time.monotonic() - self._begin,
-            notes=notes if self.interrupted else (),
+            notes=notes, interrupted=self.interrupted,
         )
         return judge(unjudged, self._rules, self._settings.limits)
 

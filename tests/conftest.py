@@ -15,6 +15,8 @@ os.environ["AUDITOR_PLUGINS"] = "none"
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true",
                      help="rewrite the golden files with what the tests got")
+    parser.addoption("--all-members", action="store_true",
+                     help="audit the slow members of the zoo too")
 
 
 @pytest.fixture

@@ -1,0 +1,161 @@
+"""The command line: arguments in, report out, exit code. Torch is imported only to measure."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from auditor.errors import AuditorError
+
+# Exit codes; an error brings its own (`AuditorError.exit_code`).
+FAULT_OF_OURS, INTERRUPTED = 4, 130
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+_FILE = click.Path(dir_okay=False)
+
+
+class _Commands(click.Group):
+    """Turns every error into one clear message and the exit code of its kind."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """Run a command and end with its exit code."""
+        try:
+            code = super().main(*args, **{**kwargs, "standalone_mode": False})
+        except click.ClickException as problem:
+            problem.show()
+            code = problem.exit_code
+        except (click.Abort, KeyboardInterrupt):
+            click.echo("interrupted", err=True)
+            code = INTERRUPTED
+        except AuditorError as problem:
+            click.echo(f"error: {problem}", err=True)
+            code = problem.exit_code
+        except Exception as problem:
+            click.echo(
+                f"error: a fault of the auditor itself: {type(problem).__name__}: {problem}\n"
+                "Run again with --debug for the traceback, and please report it.", err=True,
+            )
+            code = FAULT_OF_OURS
+        sys.exit(code or 0)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Show the traceback of an error first, if it was asked for."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception:
+            if ctx.meta.get("debug"):
+                traceback.print_exc()
+            raise
+
+
+def _remember_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    ctx.meta["debug"] = value
+
+
+_debug = click.option("--debug", is_flag=True, expose_value=False, callback=_remember_debug,
+                      help="Show tracebacks.")
+_packs = click.option("--rules", "packs", multiple=True, type=_FILE, metavar="FILE",
+                      help="A further rule pack. Repeatable.")
+_JUDGING = (
+    click.option("-o", "--output", "outputs", multiple=True, type=_FILE, metavar="FILE",
+                 help="Write the report to FILE; its suffix chooses the format. Repeatable."),
+    click.option("--format", "format_name", metavar="NAME",
+                 help="Format on stdout, or of the last --output."),
+    click.option("--select", multiple=True, metavar="RULE",
+                 help="Only this rule or category. Repeatable."),
+    click.option("--ignore", multiple=True, metavar="RULE",
+                 help="Not this rule or category. Repeatable."),
+    click.option("--fail-on", type=click.Choice(["error", "warning", "never"]),
+                 help="Exit with 1 at findings of this severity and above. [default: error]"),
+    click.option("--threshold", "thresholds", multiple=True, metavar="RULE.NAME=VALUE",
+                 help="Another limit for a rule. Repeatable."),
+    _packs,
+    click.option("-q", "--quiet", is_flag=True, help="No progress, and no report on stdout."),
+    click.option("-v", "--verbose", is_flag=True, help="All evidence, consequences and rules."),
+    _debug,
+)
+_NAMES = tuple(
+    click.option(f"--{role.replace('_', '-')}", role, metavar="NAME", help=f"Name of the {says}.")
+    for role, says in (
+        ("model", "model in the file"), ("train_loader", "training loader"),
+        ("val_loader", "validation loader"), ("loss", "loss"), ("step", "training step"),
+        ("optimizer", "optimizer"), ("scheduler", "scheduler"),
+    )
+)
+
+
+def _with(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
+    def decorate(command: _Command) -> _Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="auditor", prog_name="audit")
+def main() -> None:
+    """Find out, before a training run, why it will fail, and what to do about it."""
+
+
+@main.command()
+@click.argument("target")
+@_with(
+    click.option("--budget", metavar="TIME", help="Wall time for all probes. [default: 60s]"),
+    click.option("--device", metavar="DEVICE", help="Where trials run. [default: cpu]"),
+    click.option("--seed", type=int, help="Of every trial. [default: 0]"),
+    click.option("--save", type=_FILE, metavar="FILE",
+                 help="Keep the observations, to judge them again with `audit diagnose`."),
+    *_JUDGING, *_NAMES,
+)
+def run(target: str, **options: Any) -> int:
+    """Audit TARGET: model.py, model.py:NAME or package.module:NAME."""
+    from auditor.command import run_command
+
+    return run_command(target, options)
+
+
+@main.command()
+@click.argument("observations", type=_FILE)
+@_with(*_JUDGING)
+def diagnose(observations: str, **options: Any) -> int:
+    """Judge and draw a saved run again, without measuring."""
+    from auditor.command import diagnose_command
+
+    return diagnose_command(Path(observations), options)
+
+
+@main.command()
+@click.argument("rule")
+@_with(_packs, _debug)
+def explain(rule: str, packs: tuple[str, ...]) -> None:
+    """Say what RULE finds, how it is measured, when it may be wrong, and its limits."""
+    from auditor.catalogue import explanation
+
+    click.echo(explanation(rule, packs))
+
+
+@main.command()
+@_with(_packs, _debug)
+def rules(packs: tuple[str, ...]) -> None:
+    """List all rules with their severity and what they find."""
+    from auditor.catalogue import rule_list
+
+    click.echo(rule_list(packs))
+
+
+@main.command()
+@_with(_debug)
+def probes() -> None:
+    """List all probes, what they cost and what they measure."""
+    from auditor.catalogue import probe_list
+
+    click.echo(probe_list())
