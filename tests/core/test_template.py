@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from auditor.observation import Scalar
 from auditor.template import TemplateError, compile_template
 
 NAMES = frozenset({"share", "count", "snippet", "flag"})
@@ -25,7 +26,9 @@ NAMES = frozenset({"share", "count", "snippet", "flag"})
     ("nothing", "nothing"),
 ])
 def test_values_are_shown_as_people_write_them(text: str, shown: str) -> None:
-    values = {"share": 0.6123, "count": 1000.0, "snippet": "[0.1, {a.b}]", "flag": True}
+    values: dict[str, Scalar] = {
+        "share": 0.6123, "count": 1000.0, "snippet": "[0.1, {a.b}]", "flag": True,
+    }
 
     assert compile_template(text, NAMES).fill(values) == shown
 
