@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from .html import HtmlRenderer
 from .json import JsonRenderer
 from .markdown import MarkdownRenderer
 from .terminal import TerminalRenderer
 
-RENDERERS = (TerminalRenderer(), JsonRenderer(), MarkdownRenderer())
+RENDERERS = (TerminalRenderer(), JsonRenderer(), MarkdownRenderer(), HtmlRenderer())

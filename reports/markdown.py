@@ -89,8 +89,8 @@ def _parts(report: Report, finding: Finding) -> Iterator[list[str]]:
         yield fence([frame.code, *([frame.carets] if frame.carets else [])], "python")
     yield from _said("Seen", finding.message)
     if finding.evidence:
-        yield table(("Measured", "On", "Value"), [
-            [inline(evidence_name(item)), code(item.layer), inline(evidence_value(item))]
+        yield table(("Measured", "Value"), [
+            [inline(evidence_name(item, quote=_ticked)), inline(evidence_value(item))]
             for item in finding.evidence])
     curves = [line for line in map(sparkline, curves_of(report, finding)) if line]
     if curves:
@@ -104,6 +104,11 @@ def _parts(report: Report, finding: Finding) -> Iterator[list[str]]:
         yield [f"**Leads to.** {', '.join(told)}"]
     yield [" ".join([f"More: `audit explain {finding.rule}`.",
                      *(f"{_reference(text)}." for text in finding.references)])]
+
+
+def _ticked(name: str) -> str:
+    # A backtick inside would end the span early: `inline` takes care of such a name as a word.
+    return prose(name) if "`" in name else f"`{prose(name)}`"
 
 
 def _said(label: str, text: str) -> Iterator[list[str]]:

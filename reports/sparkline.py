@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from auditor.observation import Series
 
+from .scales import is_drawable
 from .wording import number, prose
 
 BLOCKS = "▁▂▃▄▅▆▇█"
@@ -22,11 +23,11 @@ def sparkline(series: Series, ascii_only: bool = False) -> str:
     """
     levels, cross = (_ASCII, "x") if ascii_only else (BLOCKS, "×")
     values = _thinned(series.y)
-    finite = [v for v in values if math.isfinite(v)]
+    finite = [v for v in values if is_drawable(v)]
     if not finite:
         return ""
     is_log = min(finite) > 0 and math.log10(max(finite) / min(finite)) > _DECADES_FOR_LOG
-    scaled = [math.log10(v) if is_log and math.isfinite(v) else v for v in values]
+    scaled = [math.log10(v) if is_log and is_drawable(v) else v for v in values]
     marks = "".join(_mark(v, scaled, levels, cross) for v in scaled)
     name = ", ".join(prose(part) for part in (series.name.replace("_", " "), series.label) if part)
     ends = f"{number(series.y[0])} to {number(series.y[-1])}"
@@ -42,13 +43,13 @@ def _thinned(values: Sequence[float]) -> list[float]:
         return list(values)
     edges = [round(i * len(values) / _MOST) for i in range(_MOST + 1)]
     buckets = (values[a:b] for a, b in zip(edges, edges[1:], strict=False))
-    return [b[-1] if all(map(math.isfinite, b)) else math.nan for b in buckets]
+    return [b[-1] if all(map(is_drawable, b)) else math.nan for b in buckets]
 
 
 def _mark(value: float, scaled: Sequence[float], levels: str, cross: str) -> str:
-    if not math.isfinite(value):
+    if not is_drawable(value):
         return cross
-    finite = [v for v in scaled if math.isfinite(v)]
+    finite = [v for v in scaled if is_drawable(v)]
     low, span = min(finite), max(finite) - min(finite)
     share = (value - low) / span if span else 0.0
     return levels[min(int(share * len(levels)), len(levels) - 1)]

@@ -77,13 +77,12 @@ def plural(count: int, word: str) -> str:
 
 def evidence_line(item: Evidence) -> str:
     """Return one measured value beside its limit ("dead units in fc1: 0.63 share (limit 0.5)")."""
-    place = f" in {prose(item.layer)}" if item.layer else ""
-    return f"{evidence_name(item)}{place}: {evidence_value(item)}"
+    return f"{evidence_name(item)}: {evidence_value(item)}"
 
 
-def evidence_name(item: Evidence) -> str:
-    """Return what was measured, in words."""
-    return prose(item.says).rstrip(".") or prose(item.measurement).replace("_", " ")
+def evidence_name(item: Evidence, quote: Callable[[str], str] = prose) -> str:
+    """Return what was measured, and where ("dead units in fc1")."""
+    return f"{_quantity_name(item)}{f' in {quote(item.layer)}' if item.layer else ''}"
 
 
 def evidence_value(item: Evidence) -> str:
@@ -91,7 +90,7 @@ def evidence_value(item: Evidence) -> str:
 
     A unit that the name already says is not said again.
     """
-    unit = "" if item.unit in evidence_name(item).split() else item.unit
+    unit = "" if item.unit in _quantity_name(item).split() else item.unit
     value = quantity(item.value, unit, item.spread)
     if item.threshold is None:
         return value
@@ -232,6 +231,10 @@ def _exponent(value: float) -> str:
     mantissa, exponent = f"{value:.2e}".split("e")
     mantissa = mantissa.rstrip("0").rstrip(".")
     return f"{mantissa}e{int(exponent)}"
+
+
+def _quantity_name(item: Evidence) -> str:
+    return prose(item.says).rstrip(".") or prose(item.measurement).replace("_", " ")
 
 
 def _is_number(value: Json) -> bool:

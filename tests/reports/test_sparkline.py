@@ -33,6 +33,7 @@ def test_a_long_series_is_thinned() -> None:
 def test_a_flat_series_and_a_lost_one_can_be_drawn() -> None:
     assert sparkline(_series(1.0, 1.0)).startswith("▁▁  ")
     assert sparkline(_series(math.nan)) == ""
+    assert sparkline(_series(-1.7e308, 0.0, 1.7e308)).startswith("×▁×  ")
 
 
 def test_ascii_terminals_get_ascii() -> None:

@@ -1,0 +1,137 @@
+"""Which series become which charts, with their values as tables."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from auditor.finding import Evidence
+from auditor.observation import Series
+
+from .charts import COLORS, Chart, Line
+from .scales import Axis, axis_for, is_drawable
+from .wording import number, prose
+
+_MOST_ROWS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A chart, the remarks below it and its values.
+
+    Attributes:
+        chart: What is drawn.
+        remarks: What the reader has to know about it.
+        head: Of the table of values.
+        rows: Of the table of values.
+    """
+
+    chart: Chart
+    remarks: tuple[str, ...]
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def pictures_of(series: Iterable[Series], evidence: Sequence[Evidence] = ()) -> list[Picture]:
+    """Return one picture per name of a series, its labels as lines, in the order given."""
+    groups: dict[tuple[str, str], list[Series]] = {}
+    for one in series:
+        if one.x and one.y:
+            groups.setdefault((one.name, one.x_unit), []).append(one)
+    return [_picture(group, evidence) for group in groups.values()]
+
+
+def _picture(group: list[Series], evidence: Sequence[Evidence]) -> Picture:
+    drawn = _drawn(group, {item.layer for item in evidence if item.layer})
+    first = group[0]
+    name = prose(first.name.replace("_", " "))
+    x_name, y_name = prose(first.x_unit) or "x", prose(first.y_unit) or name
+    limits = _limits(first.name, evidence)
+    heights = [value for one in drawn for value in one.y] + [value for value, _ in limits]
+    x = axis_for((x for one in drawn for x in one.x), x_name)
+    y = axis_for(heights, f"{name} {y_name}", is_padded=True)
+    chart = Chart(
+        title=f"{name} by {x_name}",
+        says="; ".join(_said(one, x_name) for one in drawn),
+        x=x, y=y, x_name=x_name, y_name=y_name,
+        lines=_lines(drawn, x),
+        limits=tuple(limit for limit in limits if y.has(limit[0])),
+    )
+    head, rows = _values(drawn, x_name)
+    return Picture(chart, _remarks(chart, group, drawn), head, rows)
+
+
+def _lines(drawn: list[Series], x_axis: Axis) -> tuple[Line, ...]:
+    names = [_name(one) for one in drawn]
+    points = [tuple(p for p in zip(one.x, one.y, strict=False) if x_axis.has(p[0]))
+              for one in drawn]
+    return tuple(map(Line, names, _shortened(names), points))
+
+
+def _name(series: Series) -> str:
+    return prose(series.label) or prose(series.name)
+
+
+def _shortened(names: list[str]) -> list[str]:
+    """Return the names without the path that all of them begin or end with."""
+    parts = [name.split(".") for name in names]
+    shortest = min(map(len, parts))
+    same = [len({tuple(p[:n]) for p in parts}) == 1 for n in range(shortest)]
+    start = sum(same) - 1
+    ends = [len({tuple(p[len(p) - n:]) for p in parts}) == 1 for n in range(shortest - start)]
+    stop = sum(ends) - 1
+    return [".".join(p[start: len(p) - stop]) for p in parts]
+
+
+def _drawn(group: list[Series], named: set[str]) -> list[Series]:
+    """Return as many lines as can be told apart: those that the finding names come first."""
+    first = [one for one in group if one.label in named][: len(COLORS)]
+    others = [one for one in group if one not in first]
+    room = len(COLORS) - len(first)
+    if len(others) > room:
+        # Over the whole depth of the model, its ends included.
+        last = len(others) - 1
+        others = [others[round(i * last / max(room - 1, 1))] for i in range(room)]
+    return first + others
+
+
+def _limits(name: str, evidence: Sequence[Evidence]) -> tuple[tuple[float, str], ...]:
+    found = {item.threshold for item in evidence
+             if item.measurement == name and item.threshold is not None
+             and math.isfinite(item.threshold)}
+    return tuple((value, f"limit {number(value)}") for value in sorted(found))
+
+
+def _said(series: Series, x_name: str) -> str:
+    finite = [(y, x) for x, y in zip(series.x, series.y, strict=False) if is_drawable(y)]
+    ends = f"{number(series.y[0])} to {number(series.y[-1])}"
+    lowest = ""
+    if finite:
+        y, x = min(finite)
+        lowest = f", lowest {number(y)} at {x_name} {number(x)}"
+    return f"{_name(series)}: {ends}{lowest}"
+
+
+def _remarks(chart: Chart, group: list[Series], drawn: list[Series]) -> tuple[str, ...]:
+    points = [y for one in drawn for y in one.y]
+    remarks = []
+    if not all(map(is_drawable, points)):
+        remarks.append("Crosses at the top: the run diverged.")
+    if any(is_drawable(y) and not chart.y.has(y) for y in points):
+        remarks.append("Crosses at the bottom: zero, which a log axis cannot show.")
+    if len(drawn) < len(group):
+        remarks.append(f"{len(drawn)} of {len(group)} lines are drawn.")
+    return tuple(remarks)
+
+
+def _values(
+    drawn: list[Series], x_name: str,
+) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    columns = [dict(zip(one.x, one.y, strict=False)) for one in drawn]
+    positions = sorted({x for one in drawn for x in one.x})
+    stride = math.ceil(len(positions) / _MOST_ROWS)
+    rows = tuple(
+        (number(x), *(number(column[x]) if x in column else "" for column in columns))
+        for x in positions[::stride])
+    return (x_name, *map(_name, drawn)), rows
