@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pydantic import RootModel
 
@@ -18,9 +17,6 @@ from auditor.packfile import Name, Strict, Text, validate
 from auditor.report import Layer
 from auditor.rule import Rule
 from auditor.scene import Scene
-
-if TYPE_CHECKING:
-    from importlib.resources.abc import Traversable
 
 HEADINGS = ("What it does", "Why is this bad", "How it is measured", "When it may be wrong",
             "Fix", "References")
@@ -167,11 +163,10 @@ def _by_subject(case: RuleCase, name: str) -> Mapping[str, Scalar]:
     return value if isinstance(value, Mapping) else {"": value}
 
 
-def page_problems(rule: Rule, page: Traversable | Path) -> list[str]:
-    """Return what is wrong with the form of a rule's page."""
-    if not page.is_file():
+def page_problems(rule: Rule, text: str | None) -> list[str]:
+    """Return what is wrong with the form of a rule's page, as `registry.page` gives it."""
+    if text is None:
         return [f"{rule.id} has no page"]
-    text = page.read_text(encoding="utf-8")
     lines = text.splitlines()
     headings = [line for line in _outside_code(lines) if line.startswith("#")]
     wanted = [f"# {rule.id}", *(f"## {heading}" for heading in HEADINGS)]

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
-from auditor.packs import load_packs
+from auditor import registry
 from auditor.rule import Rule
 from auditor.testing import RuleCase, load_cases, missing_kinds, page_problems, run_case
 
-PACKS = files("auditor.rules")
-RULES: dict[str, Rule] = {rule.id: rule for rule in load_packs(PACKS, "rules")}
+RULES = registry.rules().items
 CASES = Path(__file__).parent / "cases"
 FILES = sorted(CASES.glob("*.yaml"))
 
@@ -39,7 +37,7 @@ def test_a_rule_has_the_four_kinds_of_cases(rule: Rule) -> None:
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=lambda rule: rule.id)
 def test_a_rule_has_a_page_with_the_right_headings(rule: Rule) -> None:
-    assert page_problems(rule, PACKS / "pages" / f"{rule.id}.md") == []
+    assert page_problems(rule, registry.page(rule.id)) == []
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
