@@ -1,3 +1,7 @@
 """Built-in probes: one experiment per file; `PROBES` is what the entry point exposes."""
 
-PROBES = ()
+from .data import Data
+from .information import Information
+from .standardised import Standardised
+
+PROBES = (Data, Standardised, Information)

@@ -1,0 +1,67 @@
+"""A test of whether targets go with inputs at all, by neighbours and by means; no training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+SAMPLES = 1000
+_DIMENSIONS = 256
+_NEIGHBOURS = 10
+_PERMUTATIONS = 499
+_BUCKETS = 256
+
+
+def dependence(inputs: Sequence[Tensor], target: Tensor, *, classes: bool, seed: int) -> float:
+    """Return the p-value of "inputs and targets are independent", by permutation.
+
+    Two statistics: how far neighbours in input space share their target, and how far the inputs'
+    means move with the target. The smaller p counts, doubled. A high value proves nothing.
+
+    Args:
+        inputs: (N, ...) each; integers are taken as words and counted.
+        target: (N,) classes or numbers.
+        classes: The targets are classes.
+        seed: Of projections and permutations.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    x = _flat([t[:SAMPLES].detach().cpu() for t in inputs], generator)
+    y = target[: len(x)].cpu()
+    if classes:
+        y = torch.nn.functional.one_hot(torch.unique(y, return_inverse=True)[1]).float()
+    else:
+        y = y.float().unsqueeze(1)
+    y = y - y.mean(dim=0)
+    distances = torch.cdist(x, x)
+    distances.fill_diagonal_(torch.inf)
+    neighbours = distances.topk(min(_NEIGHBOURS, len(x) - 1), largest=False).indices
+
+    def statistics(values: Tensor) -> tuple[float, float]:
+        near = float((values[neighbours].mean(dim=1) * values).sum())
+        return near, float((values.T @ x).square().sum())
+
+    observed = statistics(y)
+    above = [0, 0]
+    for _ in range(_PERMUTATIONS):
+        random = statistics(y[torch.randperm(len(y), generator=generator)])
+        above = [n + (r >= o) for n, r, o in zip(above, random, observed, strict=True)]
+    return min(1.0, 2 * (1 + min(above)) / (1 + _PERMUTATIONS))
+
+
+def _flat(inputs: Sequence[Tensor], generator: torch.Generator) -> Tensor:
+    """Return (N, d) standardised features, projected at random where they are many."""
+    columns = [_word_counts(t) if not t.is_floating_point() and t.dim() == 2
+               else t.float().reshape(t.shape[0], -1) for t in inputs]
+    x = torch.nan_to_num(torch.cat(columns, dim=1))
+    x = (x - x.mean(dim=0)) / x.std(dim=0).clamp(min=1e-6)
+    if x.shape[1] > _DIMENSIONS:
+        x = x @ torch.randn(x.shape[1], _DIMENSIONS, generator=generator) / x.shape[1] ** 0.5
+    return x
+
+
+def _word_counts(tokens: Tensor) -> Tensor:
+    buckets = (tokens.long() % _BUCKETS)
+    counts = torch.zeros(tokens.shape[0], _BUCKETS)
+    return counts.scatter_add_(1, buckets, torch.ones(buckets.shape))

@@ -1,0 +1,167 @@
+"""The first passes of a fresh model: its loss calls, what its first layers receive, or its refusal."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from auditor import batches, task
+from auditor.errors import TargetError
+from auditor.isolation import seeded
+from auditor.losscall import LossCall, LossCalls
+from auditor.probe import ProbeContext
+from auditor.recorder import tensors_in, watching
+from auditor.trial import Bench
+
+from ._received import Received
+from ._samples import Samples
+
+PASSES = 4
+SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class FirstLook:
+    """What a few forward passes showed.
+
+    Attributes:
+        calls: The loss calls of each pass, those that raised included.
+        received: What the first layers with weights got.
+        problem: Why the user's code stopped; empty when it did not.
+    """
+
+    calls: tuple[tuple[LossCall, ...], ...]
+    received: Received
+    problem: str
+
+    @property
+    def main(self) -> LossCall | None:
+        """The call that decides the task; that which raised when all did."""
+        first = self.calls[0] if self.calls else ()
+        described = task.describe(first)
+        return described.main if described else (first[-1] if first else None)
+
+
+def first_look(context: ProbeContext, samples: Samples) -> FirstLook:
+    """Run forward and loss on a few batches; a failure of the user's code ends it and is kept."""
+    received, seen, problem = Received(), [], ""
+    begin = time.monotonic()
+    with seeded(context.seed):
+        bench = Bench(context.target)
+        for batch in samples.batches[:PASSES]:
+            calls = LossCalls()
+            problem = _pass(bench, batches.private(batch), calls, received)
+            seen.append(tuple(calls.calls))
+            context.note.steps += 1
+            if problem or time.monotonic() - begin > SECONDS:
+                break
+    return FirstLook(tuple(seen), received, problem)
+
+
+def _pass(bench: Bench, batch: object, calls: LossCalls, received: Received) -> str:
+    received.begin(batches.split(batch).inputs)
+    try:
+        with watching(bench.model, calls, received, everything=True):
+            bench.loss(batch)
+    except TargetError as problem:
+        return problem.message
+    finally:
+        received.end()
+    return ""
+
+
+@dataclass(frozen=True)
+class NonFinite:
+    """Elements that are no numbers.
+
+    Attributes:
+        count: How many.
+        where: In words; empty when there are none.
+        batch: The first batch that holds any.
+    """
+
+    count: int
+    where: str
+    batch: object
+
+
+def non_finite(samples: Samples) -> NonFinite:
+    """Count NaN and infinities in inputs and targets; masks of zeros and -inf do not count."""
+    count, where, first = 0, "", None
+    before = 0
+    for batch, size in zip(samples.batches, samples.sizes, strict=True):
+        parts = batches.split(batch)
+        named = [(f"input {i}" if len(parts.inputs) > 1 else "the input", t)
+                 for i, t in enumerate(parts.inputs)]
+        named += [("the target", t) for t in tensors_in(parts.target)
+                  if all(t is not seen for _, seen in named)]
+        for name, tensor in named:
+            bad = _bad(tensor)
+            if bad is None:
+                continue
+            if not count:
+                first, where = batch, _where(name, bad, before)
+            count += int(bad.sum())
+        before += size
+    return NonFinite(count, where, first)
+
+
+def reaches_the_gradient(context: ProbeContext, batch: object) -> bool:
+    """Tell whether a batch makes the loss or a gradient non-finite, or the user's code raise."""
+    with seeded(context.seed):
+        bench = Bench(context.target)
+        try:
+            loss = bench.backward(batches.private(batch))
+        except TargetError:
+            return True
+        gradients = [p.grad for p in bench.model.parameters() if p.grad is not None]
+        return not math.isfinite(loss) or not all(
+            bool(torch.isfinite(g).all()) for g in gradients if not g.is_sparse)
+
+
+def _bad(tensor: Tensor) -> Tensor | None:
+    if not tensor.is_floating_point() or tensor.layout != torch.strided or not tensor.numel():
+        return None
+    bad = ~torch.isfinite(tensor)
+    if not bool(bad.any()):
+        return None
+    is_mask = bool((tensor[bad] == -math.inf).all()) and bool((tensor[~bad] == 0).all())
+    return None if is_mask else bad
+
+
+def _where(name: str, bad: Tensor, before: int) -> str:
+    indices = torch.nonzero(bad)
+    sample = before + int(indices[0, 0]) if bad.dim() else before
+    if bad.dim() < 2:
+        return f"{name}, first in sample {sample}"
+    feature, values = torch.unique(indices[:, 1], return_counts=True)
+    kind = "channel" if bad.dim() == 4 else "column" if bad.dim() == 2 else "position"
+    worst = int(feature[values.argmax()])
+    return f"{kind} {worst} of {name}, first in sample {sample}"
+
+
+def same_values(a: Tensor, b: Tensor) -> bool:
+    """Tell whether two tensors hold the same numbers in the same order, whatever their shape."""
+    if a.numel() != b.numel():
+        return False
+    return bool((a.reshape(-1).double() == b.reshape(-1).double()).all())
+
+
+def targets_as_given(samples: Samples, look: FirstLook) -> Sequence[Tensor]:
+    """Return the target of every batch, if the loss gets it as it stands in the batch.
+
+    Otherwise those that the loss calls showed.
+    """
+    main = look.main
+    if main is None or main.target is None:
+        return []
+    own = [batches.split(batch).target for batch in samples.batches]
+    if isinstance(own[0], Tensor) and same_values(own[0], main.target) and (
+            own[0].shape == main.target.shape and own[0].dtype == main.target.dtype):
+        return [t for t in own if isinstance(t, Tensor)]
+    return [main.target]

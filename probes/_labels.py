@@ -1,0 +1,93 @@
+"""The class labels of the samples, and how rare the rarest class is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from auditor import task
+from auditor.losscall import LossCall
+
+from ._firstlook import FirstLook
+from ._samples import Samples
+
+_MOST_CLASSES = 1000
+_ERROR = 0.025
+
+
+@dataclass(frozen=True)
+class Rarity:
+    """The rarest class of a sample.
+
+    Attributes:
+        label: Its number.
+        share: Of the samples.
+        evenness: Share relative to equal shares, at the upper end of its 95 % interval.
+        weights: Inverse frequencies, 1 on average over the samples.
+        unseen: Classes that only the validation samples hold.
+    """
+
+    label: int
+    share: float
+    evenness: float
+    weights: tuple[float, ...]
+    unseen: tuple[int, ...]
+
+
+def class_labels(samples: Samples, look: FirstLook) -> Tensor | None:
+    """Return one class number per sample, (N,); None where a sample has not exactly one class."""
+    described = task.describe(look.calls[0] if look.calls else (), samples.sizes[0])
+    if described is None or described.kind not in ("classification", "binary"):
+        return None
+    return labels_in(samples.target)
+
+
+def labels_in(target: Tensor | None) -> Tensor | None:
+    """Return class numbers from indices, one-hot rows or yes and no; None if they are none."""
+    if target is None or target.dim() > 2 or not target.numel():
+        return None
+    if target.dim() == 2 and target.shape[1] > 1:
+        one_hot = bool((target.sum(dim=1) == 1).all()) and bool(
+            ((target == 0) | (target == 1)).all())
+        return target.argmax(dim=1) if one_hot else None
+    flat = target.reshape(-1)
+    if flat.is_floating_point() and not bool((flat == flat.round()).all()):
+        return None
+    labels = flat.long()
+    return labels if int(torch.unique(labels).numel()) <= _MOST_CLASSES else None
+
+
+def weighing(call: LossCall | None) -> str:
+    """Return how a loss call makes up for rare classes; empty when it does not."""
+    if call is None:
+        return ""
+    if call.settings.get("weight") is not None or call.settings.get("pos_weight") is not None:
+        return "the loss weighs the classes"
+    return "the loss weighs the samples itself" if call.reduction == "none" else ""
+
+
+def rarity(labels: Tensor, val: Tensor | None) -> Rarity | None:
+    """Return how rare the rarest class is; None with fewer than two classes.
+
+    The interval is Clopper and Pearson's, corrected for the number of classes.
+
+    Args:
+        labels: (N,) class numbers of the training stream.
+        val: (M,) those of the validation samples, which may hold classes never seen in training.
+    """
+    # Imported late: it takes a third of a second.
+    from scipy import special
+
+    names, counts = torch.unique(labels, return_counts=True)
+    extra = torch.unique(val) if val is not None else names[:0]
+    unseen = [int(name) for name in extra if int(name) not in set(names.tolist())]
+    classes, total = len(names) + len(unseen), len(labels)
+    if classes < 2:
+        return None
+    rarest = 0 if unseen else int(counts.min())
+    label = unseen[0] if unseen else int(names[counts.argmin()])
+    upper = float(special.betaincinv(rarest + 1, total - rarest, 1 - _ERROR / classes))
+    weights = tuple((total / (len(names) * counts.double())).tolist())
+    return Rarity(label, rarest / total, upper * classes, weights, tuple(unseen))

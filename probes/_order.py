@@ -1,0 +1,67 @@
+"""Whether samples come in an order that goes with their target."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+PERMUTATIONS = 1999
+SAMPLES = 2000
+
+
+class Order(NamedTuple):
+    """The permutation test.
+
+    Attributes:
+        p: Share of random orders whose batches differ at least as much (the one at hand included).
+        explained: Share of the target's variance that lies between batches, beyond chance.
+    """
+
+    p: float
+    explained: float
+
+
+def order_test(target: Tensor, sizes: Sequence[int], *, classes: bool, seed: int) -> Order | None:
+    """Compare the batches' targets with those of random orders of the same samples.
+
+    The statistic is the variance between batches: of the class shares, or of the number itself.
+
+    Args:
+        target: (N,) class numbers or values, in the order in which they came.
+        sizes: Samples in each batch; those after the first 2,000 samples are left out.
+        classes: The targets are classes.
+        seed: Of the random orders.
+
+    Returns:
+        None when the targets do not vary.
+    """
+    batch = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(list(sizes)))
+    batch, target = batch[:SAMPLES], target.cpu()[:SAMPLES]
+    if classes:
+        _, labels = torch.unique(target, return_inverse=True)
+        values = torch.nn.functional.one_hot(labels).float()
+    else:
+        values = target.float().unsqueeze(1)
+    values = values - values.mean(dim=0)
+    total = float(values.square().sum())
+    if total <= 0:
+        return None
+    counts = torch.bincount(batch).clamp(min=1).float()
+    observed = _between(values, batch, counts)
+    generator = torch.Generator().manual_seed(seed)
+    random = torch.tensor([
+        _between(values, batch[torch.randperm(len(batch), generator=generator)], counts)
+        for _ in range(PERMUTATIONS)
+    ])
+    p = (1 + int((random >= observed - 1e-9 * total).sum())) / (1 + PERMUTATIONS)
+    expected = float(random.mean())
+    beyond = (observed - expected) / max(total - expected, 1e-12)
+    return Order(p, min(max(beyond, 0.0), 1.0))
+
+
+def _between(values: Tensor, batch: Tensor, counts: Tensor) -> float:
+    sums = torch.zeros(len(counts), values.shape[1]).index_add_(0, batch, values)
+    return float((sums.square().sum(dim=1) / counts).sum())

@@ -1,0 +1,136 @@
+"""The samples that the data probes look at: batches read once, taken apart and joined."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.utils.data import BatchSampler, DataLoader, RandomSampler, SequentialSampler
+from torch.utils.data import SubsetRandomSampler, WeightedRandomSampler
+
+from auditor import batches
+from auditor.probe import ProbeContext
+
+# What is read at most; statistics of shares are within a percent long before.
+SAMPLES = 8000
+BYTES = 128 << 20
+SECONDS = 2.0
+
+Drawing: TypeAlias = Literal["in order", "shuffled", "with repeats", "by its own sampler", "stream"]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What was read of one loader.
+
+    Attributes:
+        batches: As they came.
+        sizes: Samples in each.
+        exhausted: This is all there is.
+        inputs: One (N, ...) tensor per input, in order; None where the batches' shapes differ.
+        target: (N, ...) likewise; None where there is none or it cannot be joined.
+        separate: Every input has one entry per sample, so that samples can be compared.
+    """
+
+    batches: Sequence[Any]
+    sizes: tuple[int, ...]
+    exhausted: bool
+    inputs: tuple[Tensor | None, ...]
+    target: Tensor | None
+    separate: bool
+
+    @property
+    def count(self) -> int:
+        """Number of samples."""
+        return sum(self.sizes)
+
+
+def training_samples(context: ProbeContext) -> Samples:
+    """Return the samples of the first part of the shared pass over the training loader."""
+    opened = context.batches.training_pass
+    read = _read(context.batches.train, context)
+    return _taken_apart(read, opened.exhausted)
+
+
+def validation_samples(context: ProbeContext) -> Samples | None:
+    """Return the validation samples that are read; None without a validation loader."""
+    read = _read(context.batches.val, context)
+    return _taken_apart(read, context.batches.val_exhausted) if read else None
+
+
+def drawing(loader: Any) -> Drawing:
+    """Return how a loader draws its samples."""
+    if not isinstance(loader, DataLoader) or loader.batch_sampler is None:
+        return "stream"
+    if isinstance(loader.dataset, torch.utils.data.IterableDataset):
+        return "stream"
+    sampler = loader.sampler
+    if type(loader.batch_sampler) is not BatchSampler:
+        return "by its own sampler"
+    if isinstance(sampler, WeightedRandomSampler) or getattr(sampler, "replacement", False):
+        return "with repeats"
+    if isinstance(sampler, (RandomSampler, SubsetRandomSampler)):
+        return "shuffled"
+    return "in order" if isinstance(sampler, SequentialSampler) else "by its own sampler"
+
+
+def size_of(loader: Any) -> int | None:
+    """Return how many samples a loader's data set holds; None where it does not say."""
+    dataset = getattr(loader, "dataset", None)
+    try:
+        return len(dataset)  # type: ignore[arg-type]
+    except TypeError:
+        return None
+
+
+def _read(take: Callable[[int], list[Any]], context: ProbeContext) -> list[Any]:
+    begin = time.monotonic()
+    count = 8
+    while True:
+        read = take(count)
+        samples = sum(batches.length(batch) for batch in read)
+        size = sum(batches.size_in_bytes(batch) for batch in read)
+        late = time.monotonic() - begin > SECONDS or context.seconds_left() < 0
+        if len(read) < count or samples >= SAMPLES or size >= BYTES or late:
+            return read
+        enough = -(-SAMPLES * len(read) // max(samples, 1)) + 1
+        count = min(2 * count, max(enough, count + 1))
+
+
+def _taken_apart(read: Sequence[Any], exhausted: bool) -> Samples:
+    parts = [batches.split(batch) for batch in read]
+    sizes = tuple(batches.length(batch) for batch in read)
+    columns = list(zip(*(part.inputs for part in parts), strict=False))
+    targets = [part.target for part in parts]
+    return Samples(
+        batches=read,
+        sizes=sizes,
+        exhausted=exhausted,
+        inputs=tuple(_joined(column, sizes) for column in columns),
+        target=_joined(targets, sizes),
+        separate=all(_is_separate(part, size) for part, size in zip(parts, sizes, strict=True)),
+    )
+
+
+def _joined(tensors: Sequence[Any], sizes: Sequence[int]) -> Tensor | None:
+    """Return the tensors one behind the other, or None where they are not one entry a sample."""
+    for tensor, size in zip(tensors, sizes, strict=True):
+        if not isinstance(tensor, Tensor) or not tensor.dim() or tensor.shape[0] != size:
+            return None
+    if not tensors or len({(t.shape[1:], t.dtype) for t in tensors}) != 1:
+        return None
+    return torch.cat(list(tensors)).detach()
+
+
+def _is_separate(part: batches.Parts, size: int) -> bool:
+    """Tell whether a batch is a list of samples, not a graph or a grid with masks over it."""
+    inputs = part.inputs
+    if not inputs or any(t.dim() == 0 or t.shape[0] != size for t in inputs):
+        return False
+    masked = any(t.dtype == torch.bool and t.dim() == 1 for t in inputs)
+    adjacency = len(inputs) > 1 and any(t.dim() == 2 and t.shape == (size, size) for t in inputs)
+    return not masked and not adjacency

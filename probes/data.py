@@ -1,0 +1,279 @@
+"""Looks at the data alone: values, scales, classes, order, copies, and training against validation."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from auditor.observation import Quantity
+from auditor.probe import Cost, Notebook, ProbeContext
+
+from . import _copies, _features, _labels, _order, _shift
+from ._data_quantities import QUANTITIES
+from ._firstlook import (
+    FirstLook,
+    first_look,
+    non_finite,
+    reaches_the_gradient,
+    targets_as_given,
+)
+from ._losscheck import misfit
+from ._samples import (
+    Drawing,
+    Samples,
+    drawing,
+    size_of,
+    training_samples,
+    validation_samples,
+)
+from ._standard import standardising_code
+
+# Below these numbers of samples or batches a statistic says nothing.
+_FEWEST = 50
+_FEWEST_BATCHES = 8
+_WIDEST_TABLE = 512
+_WIDEST_NAMED = 100
+_ROWS_PER_COLUMN = 4
+# Equal samples that chance makes, relative to all samples, beyond which copies prove nothing.
+_CHANCE = 1e-3
+
+
+class Data:
+    """Reads the first samples of the loaders and compares them with what a training run needs."""
+
+    name: ClassVar[str] = "data"
+    says: ClassVar[str] = "looks at inputs, targets, order and copies in the first batches"
+    cost: ClassVar[Cost] = Cost(steps=4, minimum_steps=1)
+    yields: ClassVar[tuple[Quantity, ...]] = QUANTITIES
+    after: ClassVar[tuple[str, ...]] = ()
+
+    def run(self, context: ProbeContext) -> None:
+        """Measure what is in the data, with four forward passes for what the model sees of it."""
+        note = context.note
+        train, val = training_samples(context), validation_samples(context)
+        look = first_look(context, train)
+        how = drawing(context.batches.training_pass.loader)
+        note.measure("data_samples", train.count)
+        _finite(context, train)
+        _scale(note, train, look)
+        _columns(note, train)
+        _targets(note, train, look)
+        labels = _labels.class_labels(train, look)
+        val_labels = _labels.labels_in(val.target) if val and labels is not None else None
+        in_order = _order_of(context, train, labels, how)
+        _classes(note, train, look, labels, val_labels, in_order=in_order)
+        _compare(context, train, val, labels is not None, how)
+        _shifts(note, train, val, (labels, val_labels), how)
+
+
+def _finite(context: ProbeContext, train: Samples) -> None:
+    found = non_finite(train)
+    context.note.measure("nonfinite_values", found.count)
+    context.note.measure("nonfinite_where", found.where or "nowhere")
+    context.note.measure(
+        "nonfinite_harms", bool(found.count) and reaches_the_gradient(context, found.batch))
+
+
+def _scale(note: Notebook, train: Samples, look: FirstLook) -> None:
+    names = ("input_size", "input_std", "input_range", "input_spread")
+    scales = {
+        layer: scale for layer, got in look.received.layers.items()
+        if (scale := _features.scale_of(torch.cat(got.rows), channels=got.channels)) is not None
+    }
+    if not scales:
+        if look.problem and not look.received.layers:
+            note.missed(f"the model did not run: {look.problem}", *names)
+        else:
+            note.absent("no numeric input reaches a layer with weights as it is", *names)
+        return
+    layer, scale = max(scales.items(), key=lambda item: float(item[1].sizes.max()))
+    note.measure("input_size", float(scale.sizes.max()))
+    note.measure("input_std", max(float(s.stds.max()) for s in scales.values()))
+    note.measure("input_range", max(float(s.ranges.max()) for s in scales.values()))
+    note.measure("input_spread", max(
+        s.spread if s.largest > 1.5 else 1.0 for s in scales.values()))
+    worst = int(scale.sizes.argmax())
+    note.measure("input_feature", f"{scale.kind} {worst} of what {layer or 'the model'} receives "
+                 f"(mean {float(scale.means[worst]):.4g}, std {float(scale.stds[worst]):.4g})")
+    note.measure("standardising_code", standardising_code(train.inputs))
+
+
+def _columns(note: Notebook, train: Samples) -> None:
+    floats = [t for t in train.inputs if t is not None and t.is_floating_point() and t.dim() > 1]
+    if not floats or not train.separate or train.count < _FEWEST:
+        reason = "no numeric inputs of fixed shape" if not floats else "too few separate samples"
+        note.absent(reason, "constant_share", "constant_columns", "input_condition")
+        return
+    note.measure("constant_share", _features.constant_share(floats))
+    table = next((t for t in floats if t.dim() == 2), None)
+    columns = _features.constant_columns(table) if table is not None else []
+    named = table is not None and table.shape[1] <= _WIDEST_NAMED
+    note.measure("constant_columns", len(columns) if named else 0)
+    note.measure("constant_names", ", ".join(map(str, columns[:10])) if named else "")
+    enough = table is not None and table.shape[0] >= _ROWS_PER_COLUMN * table.shape[1]
+    found = (_features.conditioning(table)
+             if table is not None and enough and table.shape[1] <= _WIDEST_TABLE else None)
+    if found is None:
+        note.absent("no table of at least two columns and enough rows", "input_condition")
+        return
+    note.measure("input_condition", found[0])
+    note.measure("input_components", found[1])
+
+
+def _targets(note: Notebook, train: Samples, look: FirstLook) -> None:
+    main = look.main
+    if main is None or main.target is None:
+        reason = look.problem and f"the model stopped before the loss: {look.problem}"
+        if reason:
+            note.missed(reason, "invalid_target_share")
+        else:
+            note.absent("no known loss function with targets was called", "invalid_target_share")
+        return
+    found = [misfit(main, target) for target in targets_as_given(train, look)]
+    found += [misfit(call, call.target) for calls in look.calls for call in calls
+              if call.target is not None]
+    worst = max((item for item in found if item), key=lambda item: item.share, default=None)
+    note.measure("invalid_target_share", worst.share if worst else 0.0)
+    note.measure("invalid_target_problem", worst.problem if worst else "")
+    note.measure("invalid_target_loss", main.name)
+    note.measure("invalid_target_code", worst.fix if worst and worst.fix else
+                 "# look at the rows with such targets")
+
+
+def _order_of(
+    context: ProbeContext, train: Samples, labels: Tensor | None, how: Drawing,
+) -> bool | None:
+    """Measure the order; return whether the samples come in an order that goes with the target."""
+    names = ("order_p", "order_explained")
+    target = labels if labels is not None else _numbers(train.target)
+    if target is None:
+        context.note.absent("the targets are neither classes nor one number a sample", *names)
+    elif how == "by its own sampler":
+        context.note.absent("the loader has a sampler of its own, which sets the order", *names)
+    elif len(train.sizes) < _FEWEST_BATCHES:
+        context.note.absent(f"the loader gives fewer than {_FEWEST_BATCHES} batches", *names)
+    else:
+        found = _order.order_test(
+            target, train.sizes, classes=labels is not None, seed=context.seed)
+        if found is None:
+            context.note.absent("all targets are the same", *names)
+            return None
+        context.note.measure("order_p", found.p)
+        context.note.measure("order_explained", found.explained)
+        context.note.measure("order_drawing", how)
+        return found.p <= 1e-3
+    return None
+
+
+def _classes(
+    note: Notebook, train: Samples, look: FirstLook, labels: Tensor | None,
+    val_labels: Tensor | None, *, in_order: bool | None,
+) -> None:
+    names = ("rarest_class_evenness", "rarest_class_share")
+    weighed = _labels.weighing(look.main)
+    if labels is None or weighed:
+        note.absent(weighed or "the samples do not have one class each", *names)
+        return
+    if in_order and not train.exhausted:
+        note.missed("the samples come sorted, and only the first were read", *names)
+        return
+    found = _labels.rarity(labels, val_labels)
+    if found is None or train.count < _FEWEST:
+        note.absent("a single class, or too few samples", *names)
+        return
+    note.measure("rarest_class_evenness", found.evenness, samples=train.count)
+    note.measure("rarest_class_share", found.share, samples=train.count)
+    note.measure("rarest_class", found.label)
+    note.measure("class_count", len(found.weights) + len(found.unseen))
+    note.measure("class_weights", ", ".join(f"{w:.3g}" for w in found.weights[:20]))
+    note.measure("classes_unseen", ", ".join(map(str, found.unseen[:10])))
+
+
+def _compare(
+    context: ProbeContext, train: Samples, val: Samples | None, has_labels: bool, how: Drawing,
+) -> None:
+    """Measure copies inside the training samples, and of validation samples in them."""
+    note, alone = context.note, ("duplicate_share", "conflict_share")
+    across = ("leaked_share", "leaked_share_low", "leaked_samples")
+    tensors = [t for t in train.inputs if t is not None]
+    if not train.separate or len(tensors) != len(train.inputs):
+        note.absent("the inputs are not one row of fixed shape a sample", *alone, *across)
+        return
+    keys = _copies.hashes(tensors)
+    if _copies.chance_of_equality(tensors, keys) * train.count > _CHANCE:
+        note.absent("the inputs have so few values that chance makes equal ones", *alone, *across)
+        return
+    epoch = _copies.first_epoch(keys)
+    if how in ("with repeats", "by its own sampler"):
+        note.absent("the sampler may draw a sample more than once", *alone)
+    else:
+        rows = _bytes(train.target) if has_labels and train.target is not None else None
+        found = _copies.copies_in(keys[:epoch], rows[:epoch] if rows else None)
+        note.measure("duplicate_share", found.copies / found.count, samples=found.count)
+        note.measure("conflict_share", found.conflicts / found.count, samples=found.count)
+        note.measure("duplicate_examples", ", ".join(f"{a} = {b}" for a, b in found.examples))
+    _leak(context, train, val, keys)
+
+
+def _leak(
+    context: ProbeContext, train: Samples, val: Samples | None, keys: list[bytes],
+) -> None:
+    note, names = context.note, ("leaked_share", "leaked_share_low", "leaked_samples")
+    tensors = [t for t in val.inputs if t is not None] if val else []
+    if val is None or len(tensors) != len(train.inputs) or not val.separate:
+        note.absent("there are no validation samples to compare" if val is None else
+                    "the validation inputs are not one row of fixed shape a sample", *names)
+        return
+    others = _copies.hashes(tensors)
+    found = _copies.found_in_other(others, keys)
+    size = size_of(context.batches.training_pass.loader)
+    coverage = 1.0 if train.exhausted or not size else min(len(set(keys)) / size, 1.0)
+    share, low, high = _copies.share_interval(len(found), len(others), coverage)
+    note.measure("leaked_share", share, samples=len(others))
+    note.measure("leaked_share_low", low)
+    note.measure("leaked_share_high", high)
+    note.measure("leaked_samples", len(found))
+    note.measure("leaked_examples", ", ".join(map(str, found[:10])))
+
+
+def _shifts(
+    note: Notebook, train: Samples, val: Samples | None,
+    labels: tuple[Tensor | None, Tensor | None], how: Drawing,
+) -> None:
+    names = ("input_shift", "input_rescaling", "label_distance")
+    if val is None or min(train.count, val.count) < _FEWEST:
+        note.absent("no validation data, or too few samples", *names)
+        return
+    found = _shift.input_shift(train.inputs, val.inputs)
+    whole = train.exhausted or how == "shuffled"
+    distance = None
+    if labels[0] is not None and labels[1] is not None and (
+            whole and how != "with repeats" and not _open_end(val)):
+        distance = _shift.label_shift(labels[0], labels[1])
+    if found is None and distance is None:
+        note.absent("neither numeric inputs nor whole sets of labels to compare", *names)
+        return
+    note.measure("input_shift", found.moved if found else 0.0)
+    note.measure("input_rescaling", found.rescaled if found else 1.0)
+    note.measure("label_distance", distance or 0.0)
+    note.measure("input_shift_direction", "larger" if found and found.larger else "smaller")
+
+
+def _open_end(val: Samples) -> bool:
+    return not val.exhausted
+
+
+def _numbers(target: Tensor | None) -> Tensor | None:
+    """Return one number per sample, (N,), for regression targets."""
+    if target is None or not target.is_floating_point() or target.numel() != target.shape[0]:
+        return None
+    flat = target.reshape(-1)
+    return flat if math.isfinite(float(flat.sum())) else None
+
+
+def _bytes(target: Tensor) -> list[bytes]:
+    flat = target.detach().cpu().contiguous().reshape(target.shape[0], -1)
+    return [row.tobytes() for row in flat.view(torch.uint8).numpy()]
