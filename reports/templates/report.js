@@ -110,7 +110,7 @@ openLinked();
 
 let opened = [];
 addEventListener("beforeprint", () => {
-  opened = [...document.querySelectorAll("details:not([open])")];
+  opened = [...document.querySelectorAll("details:not([open], .values)")];
   for (const fold of opened) fold.open = true;
 });
 addEventListener("afterprint", () => {
