@@ -1,11 +1,14 @@
-"""Runs things without leaving a trace in the process: random state, defaults, flags."""
+"""Runs things without leaving a trace in the process: random state, defaults, flags, objects."""
 
 from __future__ import annotations
 
+import os
 import random
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -32,13 +35,7 @@ def undisturbed() -> Iterator[None]:
     python, numpy = random.getstate(), np.random.get_state()
     cpu = torch.get_rng_state()
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None  # type: ignore[no-untyped-call]
-    dtype, device = torch.get_default_dtype(), torch.get_default_device()
-    grad = torch.is_grad_enabled()
-    deterministic = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    cudnn = (torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic)
-    threads = torch.get_num_threads()
-    anomaly = torch.is_anomaly_enabled()
+    defaults = Defaults.now()
     try:
         with warnings.catch_warnings():
             yield
@@ -48,12 +45,95 @@ def undisturbed() -> Iterator[None]:
         torch.set_rng_state(cpu)
         if cuda is not None:
             torch.cuda.set_rng_state_all(cuda)
-        torch.set_default_dtype(dtype)
-        if torch.get_default_device() != device:
-            torch.set_default_device(device)
-        torch.set_grad_enabled(grad)
+        defaults.apply()
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """The settings of torch that hold for the whole process."""
+
+    dtype: torch.dtype
+    device: torch.device
+    grad: bool
+    deterministic: tuple[bool, bool]
+    cudnn: tuple[bool, bool]
+    matmul_precision: str
+    threads: int
+    anomaly: bool
+
+    @classmethod
+    def now(cls) -> Defaults:
+        """Return them as they are."""
+        return cls(
+            dtype=torch.get_default_dtype(),
+            device=torch.get_default_device(),
+            grad=torch.is_grad_enabled(),
+            deterministic=(torch.are_deterministic_algorithms_enabled(),
+                           torch.is_deterministic_algorithms_warn_only_enabled()),
+            cudnn=(torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic),
+            matmul_precision=torch.get_float32_matmul_precision(),
+            threads=torch.get_num_threads(),
+            anomaly=torch.is_anomaly_enabled(),
+        )
+
+    def apply(self) -> None:
+        """Put them in place, as far as they differ."""
+        torch.set_default_dtype(self.dtype)
+        if torch.get_default_device() != self.device:
+            # None takes the mode off again; "cpu" would leave one behind on every torch call.
+            torch.set_default_device(None if self.device.type == "cpu" else self.device)
+        torch.set_grad_enabled(self.grad)
+        deterministic, warn_only = self.deterministic
         torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
-        torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = cudnn
-        if torch.get_num_threads() != threads:
-            torch.set_num_threads(threads)
-        torch.set_anomaly_enabled(anomaly)
+        torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = self.cudnn
+        if torch.get_float32_matmul_precision() != self.matmul_precision:
+            torch.set_float32_matmul_precision(self.matmul_precision)
+        if torch.get_num_threads() != self.threads:
+            torch.set_num_threads(self.threads)
+        if torch.is_anomaly_enabled() != self.anomaly:
+            torch.set_anomaly_enabled(self.anomaly)
+
+
+@contextmanager
+def quiet_stdout() -> Iterator[None]:
+    """Send what is printed inside to stderr, also by C code and by child processes."""
+    sys.stdout.flush()
+    stream = sys.stdout
+    try:
+        kept = os.dup(1)
+    except OSError:
+        # There is no file descriptor 1 (closed, or a service without a terminal).
+        kept = -1
+    try:
+        if kept >= 0:
+            os.dup2(2, 1)
+        sys.stdout = sys.stderr
+        yield
+    finally:
+        sys.stdout = stream
+        if kept >= 0:
+            os.dup2(kept, 1)
+            os.close(kept)
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """What a program may change of the interpreter itself."""
+
+    path: list[str]
+    argv: list[str]
+    folder: str
+    dont_write_bytecode: bool
+
+    @classmethod
+    def now(cls) -> Interpreter:
+        """Return it as it is."""
+        return cls(list(sys.path), list(sys.argv), os.getcwd(), sys.dont_write_bytecode)
+
+    def apply(self) -> None:
+        """Put it in place; `sys.path` and `sys.argv` stay the same lists."""
+        sys.path[:] = self.path
+        sys.argv[:] = self.argv
+        if os.getcwd() != self.folder:
+            os.chdir(self.folder)
+        sys.dont_write_bytecode = self.dont_write_bytecode

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -60,6 +61,8 @@ class Target:
         names: Role ("model", "train_loader", "loss", "optimizer", ...) -> the user's own name.
         notes: Sentences for the report.
         traits: Further facts for probes ("lightning", "huggingface", "from_pretrained").
+        surroundings: Opens what the user's code needs of the process while it runs (its folder on
+            `sys.path`, its own modules, the defaults it has set); an audit keeps it open.
     """
 
     name: str
@@ -84,6 +87,7 @@ class Target:
     names: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     traits: frozenset[str] = frozenset()
+    surroundings: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import signal
 import sys
 import sysconfig
 import threading
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from typing import Any
 from auditor.errors import AuditorError, TargetError, TargetTimeout
 
 _HERE = os.path.dirname(os.path.realpath(__file__))
+_RING_AGAIN_SECONDS = 1.0
 
 
 @contextmanager
@@ -33,22 +35,29 @@ def user_code(doing: str, *, seconds: float | None = None) -> Iterator[None]:
         TargetError: The code raised; `where` is a code frame of the user's own line.
         TargetTimeout: It did not come back in time.
     """
-    with _alarm(doing, seconds):
-        try:
+    limit = _TimeLimit(seconds)
+    try:
+        with limit:
             yield
-        except (AuditorError, KeyboardInterrupt):
+    except (AuditorError, KeyboardInterrupt):
+        raise
+    except _TimeUp as stop:
+        if stop.limit is not limit:
             raise
-        except SystemExit as stop:
-            raise TargetError(
-                f"The file ended the program (sys.exit({stop.code!r})) while {doing}.",
-                where=frame_of(stop.__traceback__),
-                hint="Put the program's own start behind `if __name__ == \"__main__\":`.",
-            ) from stop
-        except Exception as problem:
-            raise TargetError(
-                f"{doing[:1].upper()}{doing[1:]} failed: {type(problem).__name__}: {problem}",
-                where=frame_of(problem.__traceback__),
-            ) from problem
+        raise TargetTimeout(
+            f"{_sentence(doing)} did not end within {stop.limit.seconds:.0f} s.", where=stop.where,
+        ) from None
+    except SystemExit as stop:
+        raise TargetError(
+            f"The file ended the program (sys.exit({stop.code!r})) while {doing}.",
+            where=frame_of(stop.__traceback__),
+            hint="Put the program's own start behind `if __name__ == \"__main__\":`.",
+        ) from stop
+    except Exception as problem:
+        raise TargetError(
+            f"{_sentence(doing)} failed: {type(problem).__name__}: {problem}".rstrip(": "),
+            where=_syntax_frame(problem) or frame_of(problem.__traceback__),
+        ) from problem
 
 
 def frame_of(trace: TracebackType | None) -> str:
@@ -96,34 +105,68 @@ def _library_folders() -> tuple[str, ...]:
     return tuple(os.path.realpath(folder) + os.sep for folder in folders)
 
 
-@contextmanager
-def _alarm(doing: str, seconds: float | None) -> Iterator[None]:
-    """Raise `TargetTimeout` in the user's code after some time; an outer alarm goes on after."""
-    possible = (
-        seconds is not None
-        and hasattr(signal, "setitimer")
-        and threading.current_thread() is threading.main_thread()
-    )
-    if not possible or seconds is None or signal.getitimer(signal.ITIMER_REAL)[0]:
-        yield
-        return
+class _TimeUp(BaseException):
+    """The alarm rang; no `except Exception` of the user's can swallow it."""
 
-    def ring(_: int, frame: FrameType | None) -> None:
-        raise TargetTimeout(
-            f"{doing[:1].upper()}{doing[1:]} did not end within {seconds:.0f} s.",
-            where=_frame_of_running(frame),
+    def __init__(self, limit: _TimeLimit, where: str) -> None:
+        super().__init__()
+        self.limit = limit
+        self.where = where
+
+
+class _TimeLimit:
+    """Raises `_TimeUp` in the user's code after some time; an outer limit goes on after."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self.seconds = seconds or 0.0
+        self._possible = (
+            seconds is not None
+            and hasattr(signal, "setitimer")
+            and threading.current_thread() is threading.main_thread()
         )
 
-    before: Any = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
+    def __enter__(self) -> None:
+        if not self._possible:
+            return
+        self._begin = time.monotonic()
+        self._outer_handler: Any = signal.getsignal(signal.SIGALRM)
+        self._outer_left, self._outer_again = signal.getitimer(signal.ITIMER_REAL)
+        if self._outer_left and self._outer_left <= self.seconds:
+            self._possible = False
+            return
+        signal.signal(signal.SIGALRM, self._ring)
+        # It rings again, in case a bare `except:` of the user's takes the first one.
+        signal.setitimer(signal.ITIMER_REAL, self.seconds, _RING_AGAIN_SECONDS)
+
+    def __exit__(self, *_: object) -> None:
+        if not self._possible:
+            return
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        signal.signal(signal.SIGALRM, self._outer_handler)
+        if self._outer_left:
+            left = self._outer_left - (time.monotonic() - self._begin)
+            signal.setitimer(signal.ITIMER_REAL, max(left, 0.001), self._outer_again)
+
+    def _ring(self, _: int, frame: FrameType | None) -> None:
+        raise _TimeUp(self, _frame_of_running(frame))
 
 
 def _frame_of_running(frame: FrameType | None) -> str:
     while frame is not None and not is_users(frame.f_code.co_filename):
         frame = frame.f_back
     return code_frame(frame.f_code.co_filename, frame.f_lineno) if frame is not None else ""
+
+
+def _syntax_frame(problem: Exception) -> str:
+    """Return the frame of the line that could not be parsed, with a caret under the place."""
+    if not isinstance(problem, SyntaxError) or not problem.filename:
+        return ""
+    if not is_users(problem.filename):
+        return ""
+    text = (problem.text or "").rstrip()
+    caret = f"\n   | {' ' * (problem.offset - 1)}^" if problem.offset and text else ""
+    return f"  --> {shown_path(problem.filename)}:{problem.lineno}\n   | {text}{caret}"
+
+
+def _sentence(doing: str) -> str:
+    return doing[:1].upper() + doing[1:]

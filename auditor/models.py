@@ -1,0 +1,193 @@
+"""Fresh copies of the user's model, whatever form it has in their file."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from auditor.calls import call_filled, required_names
+from auditor.errors import TargetError
+from auditor.isolation import seed_all, seeded
+from auditor.names import MODEL, Found, Namespace
+from auditor.usercode import is_users, user_code
+
+# Building the model a second time tells whether it draws its weights; slow ones are not.
+_SLOW_BUILD_SECONDS = 3.0
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """Makes the models of the trials.
+
+    Attributes:
+        make: Returns a fresh model.
+        sample: One model, made while places were recorded; never trained.
+        original: The user's own object, when the file holds one instead of a function.
+        reinitialises: `make` draws new weights.
+        name: In the user's file.
+        notes: Sentences for the report.
+    """
+
+    make: Callable[[], nn.Module]
+    sample: nn.Module
+    original: nn.Module | None
+    reinitialises: bool
+    name: str
+    notes: tuple[str, ...] = ()
+
+
+def find_model(namespace: Namespace) -> Found:
+    """Return what makes the model.
+
+    Raises:
+        TargetError: Nothing does, or several classes could.
+    """
+    found = namespace.find(MODEL)
+    if found is not None:
+        return found
+    classes = [Found(n, v) for n, v in namespace.values.items() if _is_own_class(v, namespace)]
+    built = {f.name: m for f in classes if (m := _built_without_arguments(f)) is not None}
+    inner = {type(m) for model in built.values() for m in model.modules() if m is not model}
+    outer = [f for f in classes if f.name in built and f.value not in inner]
+    if len(outer) == 1:
+        return outer[0]
+    if len(outer) > 1:
+        names = ", ".join(f.name for f in outer)
+        raise TargetError(
+            f"{namespace.file}: several classes could be the model: {names}.",
+            hint=f"Name the one that is trained with --model NAME, for example "
+                 f"--model {outer[-1].name}, or write a function build_model().",
+        )
+    raise namespace.missing(MODEL)
+
+
+def model_source(found: Found, namespace: Namespace, seed: int) -> ModelSource:
+    """Return the source of fresh models for what the file holds.
+
+    Raises:
+        TargetError: The user's code failed, or gave no model.
+    """
+    if isinstance(found.value, nn.Module):
+        return of_object(found.name, found.value)
+
+    def build() -> nn.Module:
+        return _model_in(found.name, call_filled(found.name, found.value, (), namespace.values))
+
+    begin = time.perf_counter()
+    with user_code(f"calling {found.name}()"):
+        seed_all(seed)
+        sample = build()
+    if time.perf_counter() - begin > _SLOW_BUILD_SECONDS:
+        return ModelSource(build, sample, None, True, found.name)
+    with user_code(f"calling {found.name}() a second time"), seeded(seed + 1):
+        second = build()
+    if second is sample:
+        return of_object(found.name, sample)
+    make = build
+    if _share_tensors(sample, second):
+        # Trials would change what the copies share; the user's own part stays as it is.
+        def make() -> nn.Module:
+            return copied(build())
+    if not any(True for _ in sample.parameters()) or not same_state(sample, second):
+        return ModelSource(make, sample, None, True, found.name)
+    note = (f"{found.name}() makes the same weights each time, so one initialisation was seen.",)
+    return ModelSource(make, sample, None, False, found.name, note)
+
+
+def of_object(name: str, model: nn.Module) -> ModelSource:
+    """Return a source of exact copies of the user's own object."""
+    with user_code(f"copying {name}"):
+        pristine = copied(model)
+    return ModelSource(lambda: copied(pristine), model, model, False, name)
+
+
+def copied(model: nn.Module) -> nn.Module:
+    """Return a deep copy of a model; tensors in the middle of a graph are copied without it."""
+    memo: dict[int, Any] = {}
+    for module in model.modules():
+        for value in vars(module).values():
+            # Weights that old-style `weight_norm` computes refuse to be deep-copied.
+            if isinstance(value, Tensor) and not value.is_leaf:
+                memo[id(value)] = value.detach().clone()
+    return copy.deepcopy(model, memo)
+
+
+def state_of(model: nn.Module) -> dict[str, Tensor]:
+    """Return all parameters and buffers by name, those that are not saved too."""
+    tensors = dict(model.named_parameters(remove_duplicate=False))
+    return {**tensors, **dict(model.named_buffers(remove_duplicate=False))}
+
+
+def same_state(one: nn.Module, other: nn.Module) -> bool:
+    """Tell whether two models hold the same numbers."""
+    mine, theirs = state_of(one), state_of(other)
+    return mine.keys() == theirs.keys() and all(_equal(mine[n], theirs[n]) for n in mine)
+
+
+def traits_of(model: nn.Module) -> frozenset[str]:
+    """Return what libraries a model comes from, as far as probes must know."""
+    libraries = {cls.__module__.partition(".")[0] for cls in type(model).__mro__}
+    traits = set()
+    if "transformers" in libraries:
+        traits.add("huggingface")
+        if getattr(getattr(model, "config", None), "_name_or_path", ""):
+            traits.add("from_pretrained")
+    return frozenset(traits)
+
+
+def _is_own_class(value: Any, namespace: Namespace) -> bool:
+    """Tell whether a value is a module class of the user's, and no loss."""
+    if not (inspect.isclass(value) and issubclass(value, nn.Module)):
+        return False
+    if value.__name__.endswith("Loss"):
+        return False
+    try:
+        return is_users(inspect.getfile(value))
+    except (TypeError, OSError):
+        return value.__module__ == namespace.values.get("__name__")
+
+
+def _built_without_arguments(found: Found) -> nn.Module | None:
+    if required_names(found.value):
+        return None
+    with user_code(f"making {found.name}()"), seeded(0):
+        return _model_in(found.name, found.value())
+
+
+def _model_in(name: str, made: Any) -> nn.Module:
+    if isinstance(made, nn.Module):
+        return made
+    if isinstance(made, (tuple, list)) and made and isinstance(made[0], nn.Module):
+        return made[0]
+    raise TargetError(
+        f"{name}() gave a {type(made).__name__}, not a model (nn.Module).",
+        hint="Return the model from it.",
+    )
+
+
+def _share_tensors(one: nn.Module, other: nn.Module) -> bool:
+    mine = {id(tensor) for tensor in state_of(one).values()}
+    return any(id(tensor) in mine for tensor in state_of(other).values())
+
+
+def _equal(one: Tensor, other: Tensor) -> bool:
+    if is_lazy(one) or is_lazy(other):
+        # Lazy layers have no weights before their first forward pass.
+        return False
+    return one.shape == other.shape and one.dtype == other.dtype and torch.equal(one, other)
+
+
+def transplanted(model: nn.Module, state: Mapping[str, Tensor]) -> nn.Module:
+    """Put another model's numbers into a model of the same shape, and return it."""
+    with torch.no_grad():
+        for name, tensor in state_of(model).items():
+            tensor.copy_(state[name])
+    return model

@@ -1,0 +1,206 @@
+"""What the user's code needs in the process while it runs, put in place and taken away again.
+
+Its folder on `sys.path`, its modules in `sys.modules`, its `sys.argv`, its working folder, its
+warning filters, and the defaults of torch that it has set (`torch.set_default_dtype`).
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+from auditor.errors import TargetError
+from auditor.isolation import Defaults, Interpreter
+from auditor.spec import Spec
+from auditor.usercode import is_users, user_code
+
+# Loaded before the user's folder is on `sys.path`: a file of theirs called `html.py` or `queue.py`
+# would otherwise be taken for the library's in every import that comes later.
+_OURS = (
+    "scipy.linalg", "scipy.stats", "numpy.random", "torch.utils.data", "torch.optim.lr_scheduler",
+    "pydantic", "yaml", "jinja2", "rich.console", "rich.progress", "rich.table", "html", "json",
+    "multiprocessing.resource_sharer", "concurrent.futures", "importlib.metadata", "inspect",
+)
+
+
+class Surroundings:
+    """Runs a user's file, and puts its surroundings in place for its factories.
+
+    Entering twice is legal and does nothing the second time.
+
+    Args:
+        spec: What is run.
+    """
+
+    def __init__(self, spec: Spec) -> None:
+        self._spec = spec
+        self._inside = 0
+        self._modules: dict[str, ModuleType] = {}
+        self._before: dict[str, ModuleType] = {}
+        self._interpreter: Interpreter | None = None
+        self._defaults: Defaults | None = None
+        self._filters: list[object] | None = None
+        self._displaced = _displaced_names(spec)
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        """Put everything in place inside, and as it was after."""
+        if self._inside:
+            yield
+            return
+        _import_ours()
+        outer, defaults = Interpreter.now(), Defaults.now()
+        self._before = dict(sys.modules)
+        with warnings.catch_warnings():
+            self._enter(outer)
+            self._inside += 1
+            try:
+                yield
+            finally:
+                self._inside -= 1
+                self._leave()
+                outer.apply()
+                defaults.apply()
+
+    def run(self, seconds: float) -> ModuleType:
+        """Run the file from its first line and return its module; call it inside.
+
+        A second run makes new modules of all of the user's files.
+
+        Raises:
+            TargetError: The file raised, ended the program or did not come to its end.
+        """
+        assert self._inside
+        for name in self._own_modules():
+            del sys.modules[name]
+        importlib.invalidate_caches()
+        with user_code(f"running {self._spec.given}", seconds=seconds):
+            if self._spec.is_package_member:
+                return importlib.import_module(self._spec.module)
+            return _execute(self._spec)
+
+    def _enter(self, outer: Interpreter) -> None:
+        if self._interpreter is None:
+            path = [f for f in sys.path if f not in self._spec.folders]
+            self._interpreter = Interpreter(
+                [*self._spec.folders, *path], [str(self._spec.file)], outer.folder, True,
+            )
+        self._interpreter.apply()
+        for name in self._displaced:
+            sys.modules.pop(name, None)
+        sys.modules.update(self._modules)
+        if self._defaults is not None:
+            self._defaults.apply()
+        if self._filters is not None:
+            warnings.filters[:] = self._filters  # type: ignore[index]
+
+    def _leave(self) -> None:
+        self._interpreter = Interpreter.now()
+        self._defaults = Defaults.now()
+        self._filters = list(warnings.filters)
+        self._modules = self._own_modules()
+        for name in self._modules:
+            del sys.modules[name]
+        for name, module in self._before.items():
+            if sys.modules.get(name) is not module:
+                sys.modules[name] = module
+        self._before = {}
+
+    def _own_modules(self) -> dict[str, ModuleType]:
+        """Return the modules that the user's files have brought."""
+        return {
+            name: module for name, module in sys.modules.items()
+            if self._before.get(name) is not module and _is_users_module(module)
+        }
+
+
+def _execute(spec: Spec) -> ModuleType:
+    found = importlib.util.spec_from_file_location(spec.module, spec.file)
+    if found is None or found.loader is None:
+        raise TargetError(
+            f"{spec.given} is not a Python file.", hint="Give a file that ends in .py.",
+        )
+    module = importlib.util.module_from_spec(found)
+    # Workers of a DataLoader look classes up under this name.
+    sys.modules[spec.module] = module
+    found.loader.exec_module(module)
+    return module
+
+
+def _import_ours() -> None:
+    for name in _OURS:
+        importlib.import_module(name)
+
+
+def _is_users_module(module: object) -> bool:
+    file = getattr(module, "__file__", None)
+    if isinstance(file, str):
+        return is_users(file)
+    # A folder without __init__.py is a package too; it has only a path.
+    paths = list(getattr(module, "__path__", None) or ())
+    return bool(paths) and all(is_users(f"{path}/x.py") for path in paths)
+
+
+def _displaced_names(spec: Spec) -> list[str]:
+    """Return the loaded modules that the user's own files of the same names stand in for.
+
+    Only names that the user's files import themselves: what a library imports must stay its own.
+
+    Raises:
+        TargetError: One of them has the name of this package.
+    """
+    folder = Path(spec.folders[0])
+    queue, seen, names = [spec.file], {spec.file}, []
+    while queue:
+        for name in _imported_names(queue.pop()):
+            neighbour = _neighbour(folder, name)
+            if neighbour is None or neighbour in seen:
+                continue
+            if name == "auditor":
+                raise TargetError(
+                    f"{spec.given} imports {neighbour.name}, and that is the auditor's own name.",
+                    hint="Rename the file beside it.",
+                )
+            seen.add(neighbour)
+            queue.append(neighbour)
+            if not _is_users_module(sys.modules.get(name)):
+                names.append(name)
+    never = {"sys", "builtins", "torch", "numpy", "typing", "os", "auditor", *_startup_modules()}
+    return [name for name in names if name not in never]
+
+
+def _startup_modules() -> frozenset[str]:
+    """Return what Python itself has loaded before any user's file; no file can stand in for it."""
+    return frozenset(sys.builtin_module_names) | {
+        "abc", "codecs", "encodings", "io", "site", "stat", "types", "collections", "functools",
+        "re", "enum", "warnings", "contextlib", "importlib",
+    }
+
+
+def _imported_names(file: Path) -> set[str]:
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError, OSError):
+        # Running the file says what is wrong with it, with its line.
+        return set()
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.partition(".")[0])
+    return names
+
+
+def _neighbour(folder: Path, name: str) -> Path | None:
+    for candidate in (folder / f"{name}.py", folder / name / "__init__.py"):
+        if candidate.is_file():
+            return candidate.resolve()
+    return None
