@@ -99,7 +99,7 @@ class Session:
         Raises:
             TargetError: The target cannot run, and no rule can say why.
         """
-        with undisturbed():
+        with undisturbed(), self._target.surroundings():
             store = BatchStore(self._target, self._settings.seed)
             try:
                 step_seconds = self._first_steps(store)
