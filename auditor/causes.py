@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from auditor.finding import SEVERITIES, Finding
 from auditor.packfile import Category
 from auditor.rule import Rule
-from auditor.scene import Scene
+from auditor.scene import Scene, lineage
 
 # A fault of the signal on its way forward comes from layers that the signal has passed before.
 _DOWNSTREAM: frozenset[Category] = frozenset({"activation", "initialization"})
@@ -66,10 +66,11 @@ def _hides(item: Fired, name: str, severity: Mapping[str, str]) -> bool:
 def explain(fired: Sequence[Fired], scene: Scene) -> tuple[Finding, ...]:
     """Return the findings with causes and consequences, causes above what they explain."""
     names = {item.rule.id: item for item in fired}
+    spots = {item.rule.id: _Spot.of(item, scene) for item in fired}
     causes = {
         item.rule.id: [
             name for name in dict.fromkeys(item.rule.causes)
-            if name in names and name != item.rule.id and _explains(names[name], item, scene)
+            if name in names and name != item.rule.id and _explains(names[name], item, spots)
         ]
         for item in fired
     }
@@ -85,40 +86,56 @@ def explain(fired: Sequence[Fired], scene: Scene) -> tuple[Finding, ...]:
     )
 
 
-def _explains(cause: Fired, item: Fired, scene: Scene) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Spot:
+    """Where a finding's subjects stand in the model.
+
+    Attributes:
+        modules: The modules that the subjects belong to; calls of the root are themselves.
+        around: These, and all that hold them.
+        first: Of them in call order; None if unknown.
+        last: Of them in call order; None if unknown.
+    """
+
+    modules: frozenset[str]
+    around: frozenset[str]
+    first: int | None
+    last: int | None
+
+    @classmethod
+    def of(cls, item: Fired, scene: Scene) -> _Spot:
+        """Return where a finding's subjects stand."""
+        subjects = item.finding.layers
+        if item.rule.for_each == "parameter":
+            modules = {subject.rpartition(".")[0] or subject for subject in subjects}
+        else:
+            modules = {subject.partition(":")[0] or subject for subject in subjects}
+        found = [order for subject in subjects if (order := scene.order(subject)) is not None]
+        return cls(
+            modules=frozenset(modules),
+            around=frozenset(path for module in modules for path in lineage(module)),
+            first=min(found, default=None), last=max(found, default=None),
+        )
+
+    def shares_a_layer(self, other: _Spot) -> bool:
+        """Tell whether a layer of one is, holds, or lies in a layer of the other."""
+        return not (self.modules.isdisjoint(other.around) and other.modules.isdisjoint(self.around))
+
+    def begins_before(self, other: _Spot) -> bool:
+        """Tell whether some layer stands before some layer of the other."""
+        return self.first is not None and other.last is not None and self.first < other.last
+
+
+def _explains(cause: Fired, item: Fired, spots: Mapping[str, _Spot]) -> bool:
     if cause.finding.severity == "info" and item.finding.severity != "info":
         return False
-    scopes = {cause.rule.for_each, item.rule.for_each}
-    if scopes & {"run", "feature"} or item.rule.category in _ANYWHERE:
+    if {cause.rule.for_each, item.rule.for_each} & {"run", "feature"}:
         return True
-    if _share_a_layer(_modules(cause), _modules(item)):
+    if item.rule.category in _ANYWHERE:
         return True
-    if item.rule.category not in _DOWNSTREAM:
-        return False
-    first = _orders(cause.finding.layers, scene)
-    last = _orders(item.finding.layers, scene)
-    return bool(first) and bool(last) and min(first) < max(last)
-
-
-def _modules(item: Fired) -> set[str]:
-    """Return the modules that a finding's subjects belong to; calls of the root are themselves."""
-    subjects = item.finding.layers
-    if item.rule.for_each == "parameter":
-        return {subject.rpartition(".")[0] or subject for subject in subjects}
-    return {subject.partition(":")[0] or subject for subject in subjects}
-
-
-def _share_a_layer(ones: set[str], others: set[str]) -> bool:
-    """Tell whether a layer of one is, holds, or lies in a layer of the other."""
-    return any(
-        one == other or one.startswith(f"{other}.") or other.startswith(f"{one}.")
-        for one in ones for other in others
-    )
-
-
-def _orders(subjects: Sequence[str], scene: Scene) -> list[int]:
-    found = (scene.order(subject) for subject in subjects)
-    return [order for order in found if order is not None]
+    there, here = spots[cause.rule.id], spots[item.rule.id]
+    downstream = item.rule.category in _DOWNSTREAM
+    return there.shares_a_layer(here) or (downstream and there.begins_before(here))
 
 
 def _without_cycles(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from keyword import iskeyword
 
 from auditor.condition import Comparison
 from auditor.finding import SEVERITIES, Confidence, Evidence, Finding, Fix, Severity
@@ -50,6 +51,7 @@ def finding(rule: Rule, fired: Sequence[Case], total: int, scene: Scene) -> Find
     subjects = tuple(case.subject for case in fired if case.subject)
     texts: dict[str, Scalar] = {
         **worst.values, "layer": worst.subject, "layers": in_words(subjects),
+        "layer_code": in_code(worst.subject), "layers_code": ", ".join(map(in_code, subjects)),
         "count": len(fired), "total": total, "optimizer": scene.optimizer or "the optimizer",
     }
     return Finding(
@@ -73,6 +75,22 @@ def in_words(subjects: Sequence[str]) -> str:
     if len(names) > _SAID_SUBJECTS:
         names = [*names[: _SAID_SUBJECTS - 1], f"{len(names) - _SAID_SUBJECTS + 1} more"]
     return " and ".join(part for part in (", ".join(names[:-1]), *names[-1:]) if part)
+
+
+def in_code(subject: str) -> str:
+    """Return a layer or parameter as Python finds it: "model.features[0].weight".
+
+    A call in `forward` has no object of its own; the module that makes it is given.
+    """
+    code = "model"
+    for part in subject.partition(":")[0].split("."):
+        if part.isdecimal():
+            code += f"[{part}]"
+        elif part.isidentifier() and not iskeyword(part):
+            code += f".{part}"
+        elif part:
+            code = f"getattr({code}, {part!r})"
+    return code
 
 
 def _severity(rule: Rule, case: Case, scene: Scene) -> Severity:

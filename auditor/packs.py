@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 # Names that texts may use besides quantities and thresholds; the second set needs subjects.
 _RUN_NAMES = frozenset({"optimizer"})
 _SUBJECT_NAMES = frozenset({"layer", "layers", "count", "total"})
+# Features have names, but are no objects.
+_CODE_NAMES = frozenset({"layer_code", "layers_code"})
+_TAKEN = _RUN_NAMES | _SUBJECT_NAMES | _CODE_NAMES
 
 
 def load_pack(source: Traversable | Path, name: str = "") -> tuple[Rule, ...]:
@@ -138,9 +141,12 @@ class _Builder:
         self.quantities: dict[str, NameKind] = {
             name: "either" for name in (*entry.requires, *entry.mentions)
         }
-        built_in = _RUN_NAMES | (_SUBJECT_NAMES if entry.for_each != "run" else frozenset())
         self._check_names()
-        self.text_names = frozenset(self.quantities) | self.thresholds | built_in
+        self.text_names = frozenset(self.quantities) | self.thresholds | _RUN_NAMES
+        if entry.for_each != "run":
+            self.text_names |= _SUBJECT_NAMES
+        if entry.for_each in ("layer", "parameter"):
+            self.text_names |= _CODE_NAMES
 
     def rule(self) -> Rule:
         """Return the rule."""
@@ -215,7 +221,7 @@ class _Builder:
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice:
             raise self._error(f"the name '{twice}' is declared twice", "requires")
-        taken = next((name for name in names if name in _RUN_NAMES | _SUBJECT_NAMES), None)
+        taken = next((name for name in names if name in _TAKEN), None)
         if taken:
             raise self._error(f"the name '{taken}' has a meaning of its own in texts", "requires")
 

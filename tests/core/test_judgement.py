@@ -32,6 +32,26 @@ def test_many_subjects_are_said_in_few_words(count: int, words: str) -> None:
     assert fired(rule("a", title="'{layers}'"), {"x": values}).title == words
 
 
+@pytest.mark.parametrize(("subject", "code"), [
+    ("fc1", "model.fc1"), ("features.0.conv", "model.features[0].conv"),
+    ("block.0:relu#2", "model.block[0]"), (":relu", "model"),
+    ("heads.a-b.fc", "getattr(model.heads, 'a-b').fc"), ("in", "getattr(model, 'in')"),
+])
+def test_a_layer_in_a_snippet_is_written_as_python_finds_it(subject: str, code: str) -> None:
+    judged = rule("a", fixes="[{summary: s, code: 'x({layer_code})'}]")
+
+    assert fired(judged, {"x": {subject: 1}}).fixes[0].code == f"x({code})"
+
+
+def test_all_layers_of_a_snippet_are_listed() -> None:
+    judged = rule("a", for_each="parameter",
+                  fixes="[{summary: s, code: 'for parameter in [{layers_code}]:'}]")
+
+    finding = fired(judged, {"x": {"block.0.weight": 1, "fc3.weight": 2}})
+
+    assert finding.fixes[0].code == "for parameter in [model.block[0].weight, model.fc3.weight]:"
+
+
 @pytest.mark.parametrize(("when", "worst"), [
     ("x > 0", "fc3"), ("x < 9", "fc1"), ("0 < x", "fc3"), ("not x > 9", "fc1"),
     ("y > 0 or x > 0", "fc3"),
