@@ -103,7 +103,7 @@ def card_of(report: Report, finding: Finding, ident: str) -> Card:
         rule=finding.rule, severity=finding.severity, title=prose(finding.title),
         place=where(finding.place), facts=_facts(report, finding), frame=frame_of(finding.place),
         message=prose(finding.message),
-        figures=figures_of(curves_of(report, finding), finding.evidence, ident),
+        figures=figures_of(report, curves_of(report, finding), finding.evidence, ident),
         evidence=[[evidence_name(item), evidence_value(item)] for item in finding.evidence],
         why=prose(finding.why), fixes=[_fix(fix) for fix in finding.fixes],
         causes=finding.causes, leads=[Below(other.rule, prose(other.title))
@@ -113,14 +113,14 @@ def card_of(report: Report, finding: Finding, ident: str) -> Card:
 
 
 def figures_of(
-    series: Iterable[Series], evidence: Sequence[Evidence], ident: str,
+    report: Report, series: Iterable[Series], evidence: Sequence[Evidence], ident: str,
 ) -> list[Figure]:
-    """Return the drawn charts of some series."""
+    """Return the drawn charts of some series; `ident` starts their ids."""
     return [
         # The chart escapes what it writes, so the template must not do it again.
         Figure(Markup(svg(picture.chart, f"{ident}-{position}")), picture.chart.title,
                picture.remarks, picture.head, picture.rows)
-        for position, picture in enumerate(pictures_of(series, evidence), start=1)
+        for position, picture in enumerate(pictures_of(report, series, evidence), 1)
     ]
 
 

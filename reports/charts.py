@@ -7,8 +7,8 @@ let the style sheet recolour it for a dark page. Text has a halo, so that lines 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
 
 from .scales import Axis, is_drawable
@@ -49,6 +49,8 @@ class Chart:
         y: The axis up, named `y_name`.
         lines: At most as many as there are `COLORS`.
         limits: Values of y with the words beside them, drawn as lines across.
+        marks: Values of x with the words beside them, drawn as lines up.
+        places: What stands at a value of x, where it has a name ("fc1" at depth 3).
     """
 
     title: str
@@ -59,12 +61,18 @@ class Chart:
     y_name: str
     lines: tuple[Line, ...]
     limits: tuple[tuple[float, str], ...] = ()
+    marks: tuple[tuple[float, str], ...] = ()
+    places: Mapping[float, str] = field(default_factory=dict)
+
+    def place(self, x: float) -> str:
+        """Return the name of a position, else its number."""
+        return self.places.get(x) or number(x)
 
 
 def svg(chart: Chart, ident: str) -> str:
     """Return the chart as an `<svg>` element; `ident` is unique on the page."""
     frame = _Frame(chart)
-    series = [[line.name, [[frame.across(x), frame.up(y), number(x), number(y)]
+    series = [[line.name, [[frame.across(x), frame.up(y), chart.place(x), number(y)]
                            for x, y in thinned(line.points) if chart.y.has(y)]]
               for line in chart.lines]
     data = escape(json.dumps(series, separators=(",", ":"), ensure_ascii=False), quote=True)
@@ -75,7 +83,7 @@ def svg(chart: Chart, ident: str) -> str:
         f'<title id="{ident}-t">{_text(chart.title)}</title>'
         f'<desc id="{ident}-d">{_text(chart.says)}</desc>'
     )
-    parts = (*_axes(frame), *_limits(frame), *_lines(frame), *_names(frame))
+    parts = (*_axes(frame), *_limits(frame), *_marks(frame), *_lines(frame), *_names(frame))
     return f"{head}{''.join(parts)}</svg>"
 
 
@@ -133,6 +141,17 @@ def _limits(frame: _Frame) -> Iterator[str]:
                f'{_halo(_LEFT + 6, max(y - 5, _TOP + 10), words, "bad", _RED)}')
 
 
+def _marks(frame: _Frame) -> Iterator[str]:
+    for value, words in frame.chart.marks:
+        x = frame.across(value)
+        # The words stand on the side that has more room.
+        is_left = x > (_LEFT + frame.right) / 2
+        anchor, beside = ("end", x - 5) if is_left else ("start", x + 5)
+        yield (f'<line class="mark" stroke="{_DARK}" stroke-dasharray="4 3" x1="{x}" x2="{x}" '
+               f'y1="{_TOP}" y2="{frame.floor}"/>'
+               f'{_halo(round(beside, 1), frame.floor - 6, words, "name", _DARK, anchor)}')
+
+
 def _lines(frame: _Frame) -> Iterator[str]:
     for position, line in enumerate(frame.chart.lines):
         color, points = COLORS[position], thinned(line.points)
@@ -153,7 +172,7 @@ def _mark(frame: _Frame, x: float, y: float) -> str:
     words = "diverged" if not is_drawable(y) else "zero or below"
     return (f'<path class="cross" stroke="{_RED}" stroke-width="2" fill="none" '
             f'd="M{frame.across(x) - 4} {height - 4}l8 8m0-8l-8 8">'
-            f"<title>{_text(number(x))}: {words}</title></path>")
+            f"<title>{_text(frame.chart.place(x))}: {words}</title></path>")
 
 
 def _names(frame: _Frame) -> Iterator[str]:
@@ -183,9 +202,12 @@ def _runs(axis: Axis, points: Sequence[tuple[float, float]]) -> list[list[tuple[
     return [run for run in runs if run]
 
 
-def _halo(x: float, y: float, words: str, kind: str, fill: str) -> str:
+def _halo(
+    x: float, y: float, words: str, kind: str, fill: str, anchor: str = "start",
+) -> str:
     return (f'<text class="halo {kind}" paint-order="stroke" stroke="#fff" stroke-width="3" '
-            f'stroke-linejoin="round" fill="{fill}" x="{x}" y="{y}">{_text(words)}</text>')
+            f'stroke-linejoin="round" fill="{fill}" text-anchor="{anchor}" x="{x}" y="{y}">'
+            f"{_text(words)}</text>")
 
 
 def _label(x: float, y: float, words: str, kind: str, fill: str, anchor: str) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from auditor.finding import Finding
-from auditor.observation import Series
 from auditor.report import Report
 
 from .cards import Card, Figure, card_of, figures_of
@@ -18,7 +17,7 @@ from .outline import curves_of, outline_of, rules_by_reason
 from .wording import (
     big,
     count_verdicts,
-    number,
+    facts,
     plural,
     prose,
     run_line,
@@ -97,8 +96,7 @@ def _content(report: Report) -> Mapping[str, object]:
         "layers": _layers(report),
         "probes": [[p.name, p.status, f"{p.seconds:.1f}", str(p.steps), prose(p.reason)]
                    for p in report.probes],
-        "facts": [[prose(name), number(value)] for part in (report.target, report.environment)
-                  for name, value in part.items()],
+        "facts": facts(report),
     }
 
 
@@ -153,16 +151,12 @@ def _passed(report: Report) -> list[list[str]]:
 
 
 def _measured(report: Report, names: Iterator[str]) -> Iterator[_Measured]:
-    shown: set[Series] = {series for finding in report.findings
-                          for series in curves_of(report, finding)}
+    shown = {series for finding in report.findings for series in curves_of(report, finding)}
     for seen in report.observations:
-        figures = figures_of(_left(seen.series, shown), (), next(names))
+        left = [series for series in seen.series if series not in shown]
+        figures = figures_of(report, left, (), next(names))
         if figures:
-            yield _Measured(seen.probe, figures)
-
-
-def _left(series: Iterable[Series], shown: set[Series]) -> list[Series]:
-    return [one for one in series if one not in shown]
+            yield _Measured(prose(seen.probe), figures)
 
 
 def _layers(report: Report) -> list[_LayerRow]:

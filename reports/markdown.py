@@ -17,8 +17,8 @@ from .wording import (
     count_verdicts,
     evidence_name,
     evidence_value,
+    facts,
     is_address,
-    number,
     plural,
     prose,
     run_line,
@@ -155,11 +155,10 @@ def _passed(report: Report) -> Iterator[str]:
 
 
 def _run(report: Report) -> Iterator[str]:
-    facts = [[inline(name), code(number(value))]
-             for part in (report.target, report.environment) for name, value in part.items()]
+    told = [[inline(name), code(value)] for name, value in facts(report)]
     probes = [[code(probe.name), inline(probe.status), f"{probe.seconds:.1f}", str(probe.steps),
                inline(probe.reason)] for probe in report.probes]
-    body = [*table(("", "Value"), facts), "",
+    body = [*table(("", "Value"), told), "",
             *table(("Probe", "Status", "Seconds", "Steps", "Reason"), probes)]
     yield "\n".join(f"- {inline(note)}" for note in report.notes)
     yield inline(run_line(report))

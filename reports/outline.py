@@ -83,13 +83,15 @@ def sources_of(report: Report, finding: Finding) -> tuple[Observation, ...]:
 def curves_of(report: Report, finding: Finding) -> tuple[Series, ...]:
     """Return the series that show what the finding's evidence speaks of.
 
-    Those named like a measurement; if there are none, those that share a telling word with one.
+    Those named like a measurement; else those that share a telling word with one; else those of
+    a probe that draws one thing only.
     """
     names = {item.measurement for item in finding.evidence}
     words = {word for name in names for word in _words(name)}
     every = [series for seen in sources_of(report, finding) for series in seen.series]
     same = tuple(series for series in every if series.name in names)
-    return same or tuple(series for series in every if _words(series.name) & words)
+    near = tuple(series for series in every if _words(series.name) & words)
+    return same or near or (tuple(every) if len({series.name for series in every}) == 1 else ())
 
 
 def _words(name: str) -> frozenset[str]:

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 
 from auditor.finding import Evidence
 from auditor.observation import Series
+from auditor.report import Report
 
 from .charts import COLORS, Chart, Line
 from .scales import Axis, axis_for, is_drawable
 from .wording import number, prose
 
 _MOST_ROWS = 60
+# What an axis shows -> where the target tells the user's own setting.
+_SETTINGS = {"learning rate": "lr"}
+_DEPTHS = ("layer", "depth")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,23 +37,31 @@ class Picture:
     rows: tuple[tuple[str, ...], ...]
 
 
-def pictures_of(series: Iterable[Series], evidence: Sequence[Evidence] = ()) -> list[Picture]:
-    """Return one picture per name of a series, its labels as lines, in the order given."""
+def pictures_of(
+    report: Report, series: Iterable[Series], evidence: Sequence[Evidence] = (),
+) -> list[Picture]:
+    """Return one picture per name of a series, its labels as lines, in the order given.
+
+    Args:
+        report: Tells the rate in use and the names of the layers.
+        series: What to draw.
+        evidence: Limits of a measurement that a series is named after are drawn across.
+    """
     groups: dict[tuple[str, str], list[Series]] = {}
     for one in series:
         if one.x and one.y:
             groups.setdefault((one.name, one.x_unit), []).append(one)
-    return [_picture(group, evidence) for group in groups.values()]
+    return [_picture(report, group, evidence) for group in groups.values()]
 
 
-def _picture(group: list[Series], evidence: Sequence[Evidence]) -> Picture:
+def _picture(report: Report, group: list[Series], evidence: Sequence[Evidence]) -> Picture:
     drawn = _drawn(group, {item.layer for item in evidence if item.layer})
     first = group[0]
     name = prose(first.name.replace("_", " "))
     x_name, y_name = prose(first.x_unit) or "x", prose(first.y_unit) or name
-    limits = _limits(first.name, evidence)
+    limits, marks = _limits(first.name, evidence), _marks(report, x_name)
     heights = [value for one in drawn for value in one.y] + [value for value, _ in limits]
-    x = axis_for((x for one in drawn for x in one.x), x_name)
+    x = axis_for([x for one in drawn for x in one.x] + [x for x, _ in marks], x_name)
     y = axis_for(heights, f"{name} {y_name}", is_padded=True)
     chart = Chart(
         title=f"{name} by {x_name}",
@@ -57,8 +69,10 @@ def _picture(group: list[Series], evidence: Sequence[Evidence]) -> Picture:
         x=x, y=y, x_name=x_name, y_name=y_name,
         lines=_lines(drawn, x),
         limits=tuple(limit for limit in limits if y.has(limit[0])),
+        marks=tuple(mark for mark in marks if x.has(mark[0])),
+        places=_places(report, first),
     )
-    head, rows = _values(drawn, x_name)
+    head, rows = _values(chart, drawn)
     return Picture(chart, _remarks(chart, group, drawn), head, rows)
 
 
@@ -103,6 +117,27 @@ def _limits(name: str, evidence: Sequence[Evidence]) -> tuple[tuple[float, str],
     return tuple((value, f"limit {number(value)}") for value in sorted(found))
 
 
+def _marks(report: Report, x_name: str) -> tuple[tuple[float, str], ...]:
+    """Return where the user's own setting stands on an axis of settings."""
+    value = report.target.get(_SETTINGS.get(x_name, ""))
+    if not isinstance(value, (int, float)) or not is_drawable(value):
+        return ()
+    return ((float(value), f"in use: {number(value)}"),)
+
+
+def _places(report: Report, series: Series) -> dict[float, str]:
+    """Return the names of the layers along an axis of depth, which a table beside it lists."""
+    tables = (seen.tables for seen in report.observations if series in seen.series)
+    lists = (value for tables_ in tables for name, value in tables_.items()
+             if name.endswith("layers") and isinstance(value, list))
+    if series.x_unit not in _DEPTHS:
+        return {}
+    for names in lists:
+        if len(names) == len(series.x):
+            return dict(zip(series.x, map(prose, map(str, names)), strict=True))
+    return {}
+
+
 def _said(series: Series, x_name: str) -> str:
     finite = [(y, x) for x, y in zip(series.x, series.y, strict=False) if is_drawable(y)]
     ends = f"{number(series.y[0])} to {number(series.y[-1])}"
@@ -126,12 +161,12 @@ def _remarks(chart: Chart, group: list[Series], drawn: list[Series]) -> tuple[st
 
 
 def _values(
-    drawn: list[Series], x_name: str,
+    chart: Chart, drawn: list[Series],
 ) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     columns = [dict(zip(one.x, one.y, strict=False)) for one in drawn]
     positions = sorted({x for one in drawn for x in one.x})
     stride = math.ceil(len(positions) / _MOST_ROWS)
     rows = tuple(
-        (number(x), *(number(column[x]) if x in column else "" for column in columns))
+        (chart.place(x), *(number(column[x]) if x in column else "" for column in columns))
         for x in positions[::stride])
-    return (x_name, *map(_name, drawn)), rows
+    return (chart.x_name, *map(_name, drawn)), rows

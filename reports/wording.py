@@ -196,8 +196,16 @@ def run_line(report: Report) -> str:
         prose(str(device)) if device else "",
         f"{seconds(report):.1f} s",
         f"seed {number(seed)}" if seed is not None else "",
+        "interrupted before all was measured" if environment.get("interrupted") else "",
     ]
     return f"{target_name(report)}: {', '.join(part for part in parts if part)}"
+
+
+def facts(report: Report) -> list[tuple[str, str]]:
+    """Return what is known of the target and the environment, by name."""
+    parts = (report.target, report.environment)
+    return [(prose(name).replace("_", " "), _fact(value))
+            for part in parts for name, value in part.items() if value not in ({}, "", None)]
 
 
 def seconds(report: Report) -> float:
@@ -206,6 +214,14 @@ def seconds(report: Report) -> float:
     if isinstance(whole, (int, float)):
         return float(whole)
     return sum(probe.seconds for probe in report.probes)
+
+
+def _fact(value: Json) -> str:
+    if isinstance(value, Mapping):
+        if "file" in value and "line" in value:
+            return f"{number(value['file'])}:{number(value['line'])}"
+        return ", ".join(f"{prose(name)} {_fact(item)}" for name, item in value.items())
+    return number(value)
 
 
 def _escape(character: str) -> str:

@@ -82,7 +82,7 @@ def _rate() -> Finding:
         rule="lr-too-high", category="learning-rate", severity="error", confidence="medium",
         title="Learning rate 0.5 is likely about 9 times too high",
         message="In a sweep of 27 rates, 40 steps each, the loss becomes NaN at every rate from "
-                "0.79 up and falls fastest at 0.053. The rate in use is 0.5, 9.43 times as high "
+                "0.47 up and falls fastest at 0.053. The rate in use is 0.5, 9.43 times as high "
                 "(limit 4).",
         why="Steps longer than the curvature allows overshoot and grow. With momentum 0.9 the "
             "effective step is 10 times the rate.",

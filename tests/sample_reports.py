@@ -39,7 +39,8 @@ def failing() -> Report:
         target={
             "file": "model.py", "model": "DeepGate", "parameters": 58890,
             "data": "DataLoader of 2048 samples, batches of 64", "loss": "CrossEntropyLoss",
-            "optimizer": "SGD(lr=0.5, momentum=0.9)",
+            "optimizer": "SGD", "lr": 0.5, "validation": False,
+            "places": {"optimizer": Place("model.py", 39, 13).to_json()},
         },
         layers=_layers(),
         environment={

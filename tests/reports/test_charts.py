@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from importlib import import_module
 
 import pytest
+from sample_reports import failing
 
 from auditor.finding import Evidence
-from auditor.observation import Series
+from auditor.observation import Observation, Series
 
 charts = import_module("auditor.reports.charts")
 pictures = import_module("auditor.reports.pictures")
@@ -16,7 +18,7 @@ scales = import_module("auditor.reports.scales")
 
 def _draw(*y: float, name: str = "loss", evidence: tuple[Evidence, ...] = ()) -> str:
     x = tuple(float(i) for i in range(len(y)))
-    (picture,) = pictures.pictures_of([Series(name, "now", x, y, "step", "")], evidence)
+    (picture,) = pictures.pictures_of(failing(), [Series(name, "now", x, y, "step", "")], evidence)
     return str(charts.svg(picture.chart, "c"))
 
 
@@ -106,7 +108,7 @@ def test_series_of_one_name_share_a_chart_with_short_names() -> None:
     series = [Series("gradient_rms", f"encoder.{i}.attention.weight", (0.0, 1.0), (1.0, 2.0))
               for i in range(3)]
 
-    (picture,) = pictures.pictures_of(series)
+    (picture,) = pictures.pictures_of(failing(), series)
 
     assert [line.short for line in picture.chart.lines] == ["0", "1", "2"]
     assert picture.head == ("x", *(one.label for one in series))
@@ -115,7 +117,7 @@ def test_series_of_one_name_share_a_chart_with_short_names() -> None:
 def test_equal_names_stay_names() -> None:
     series = [Series("loss", "run", (0.0, 1.0), (1.0, float(i))) for i in range(2)]
 
-    (picture,) = pictures.pictures_of(series)
+    (picture,) = pictures.pictures_of(failing(), series)
 
     assert [line.short for line in picture.chart.lines] == ["run", "run"]
 
@@ -123,7 +125,8 @@ def test_equal_names_stay_names() -> None:
 def test_lines_that_the_finding_names_are_drawn_first() -> None:
     series = [Series("gradient_rms", f"fc{i}", (0.0, 1.0), (1.0, 2.0)) for i in range(40)]
 
-    (picture,) = pictures.pictures_of(series, (Evidence("gradient_rms", 1.0, layer="fc17"),))
+    evidence = (Evidence("gradient_rms", 1.0, layer="fc17"),)
+    (picture,) = pictures.pictures_of(failing(), series, evidence)
 
     names = [line.name for line in picture.chart.lines]
     assert names[0] == "fc17"
@@ -131,5 +134,26 @@ def test_lines_that_the_finding_names_are_drawn_first() -> None:
     assert len(names) == 8
 
 
+def test_the_rate_in_use_is_marked() -> None:
+    report = replace(failing(), target={"lr": 0.5})
+
+    (picture,) = pictures.pictures_of(
+        report, [Series("sweep", "loss", (1e-3, 1e-2), (1.0, 2.0), "learning rate")])
+
+    assert picture.chart.marks == ((0.5, "in use: 0.5"),)
+    assert picture.chart.x.high == 0.5
+    assert "in use: 0.5" in charts.svg(picture.chart, "c")
+
+
+def test_positions_along_the_model_have_the_names_of_its_layers() -> None:
+    series = Series("rms", "measured", (0.0, 1.0), (1.0, 2.0), "layer")
+    seen = Observation("init", series=(series,), tables={"init_layers": ["fc1", "fc2"]})
+
+    (picture,) = pictures.pictures_of(replace(failing(), observations=(seen,)), [series])
+
+    assert [row[0] for row in picture.rows] == ["fc1", "fc2"]
+    assert "&quot;fc2&quot;" in charts.svg(picture.chart, "c")
+
+
 def test_an_empty_series_gives_no_picture() -> None:
-    assert pictures.pictures_of([Series("loss", "now", (), ())]) == []
+    assert pictures.pictures_of(failing(), [Series("loss", "now", (), ())]) == []
