@@ -10,7 +10,6 @@ from auditor.config import chosen_rules
 from auditor.errors import UsageError
 from auditor.judge import Limits
 from auditor.loading import load
-from auditor.packs import check_against
 from auditor.report import Report
 from auditor.session import Progress, Session, Settings
 from auditor.target import Target
@@ -53,8 +52,7 @@ def audit(
     if not rules:
         raise UsageError("No rule is left to judge: all that is selected is ignored.")
     probes = registry.probes()
-    known = registry.quantities(probes.items.values())
-    check_against(rules, known)
+    registry.check_rules(rules, found, probes)
     tell = on_progress or (lambda progress: None)
     tell(Progress("loading", "reads the target", 0, 0, budget_seconds))
     if isinstance(target, str):

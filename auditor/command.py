@@ -85,7 +85,7 @@ def read_report(path: Path) -> Report:
     try:
         if path.stat().st_size > _LARGEST_REPORT:
             raise ObservationError(f"{path} is too large for a saved run.")
-        text = decode_text(path.read_bytes(), str(path), ObservationError)
+        text = decode_text(path.read_bytes(), str(path), ObservationError, limit=_LARGEST_REPORT)
         return Report.from_json(json.loads(text))
     except OSError as problem:
         raise ObservationError(f"{path} cannot be read: {problem.strerror}.") from problem

@@ -150,14 +150,16 @@ def read_document(data: bytes | str, name: str, error: type[AuditorError]) -> Do
     return Document(name, value, lines, walk.values, walk.keys)
 
 
-def decode_text(data: bytes | str, name: str, error: type[AuditorError]) -> str:
-    """Return the text of a small UTF-8 file with plain line ends.
+def decode_text(
+    data: bytes | str, name: str, error: type[AuditorError], *, limit: int = MAX_BYTES
+) -> str:
+    """Return the text of a UTF-8 file with plain line ends.
 
     Raises:
-        AuditorError: Of the type `error`: too large, or not UTF-8.
+        AuditorError: Of the type `error`: larger than `limit` bytes, or not UTF-8.
     """
-    if len(data) > MAX_BYTES:
-        raise error(f"The file has more than {MAX_BYTES:,} bytes.", where=name)
+    if len(data) > limit:
+        raise error(f"The file has more than {limit:,} bytes.", where=name)
     if isinstance(data, bytes):
         try:
             data = data.decode("utf-8-sig")

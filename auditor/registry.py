@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from importlib.resources import files
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from auditor.errors import AuditorError, PackError
 from auditor.observation import Quantity
-from auditor.packs import load_pack, load_packs
+from auditor.packs import check_against, load_pack, load_packs
 from auditor.report import Renderer
 from auditor.rule import Rule
 
@@ -72,10 +72,14 @@ class Found(Generic[_T]):
     Attributes:
         items: By id or name, ours first.
         warnings: Which outsiders could not be used, and why.
+        owners: Item -> the project that brings it; files that the user names have none.
+        broken: Projects of which something could not be used.
     """
 
     items: Mapping[str, _T]
     warnings: tuple[str, ...] = ()
+    owners: Mapping[str, str] = field(default_factory=dict)
+    broken: frozenset[str] = frozenset()
 
 
 def plugins(group: str) -> tuple[Plugin, ...]:
@@ -116,7 +120,7 @@ def rules(extra: Sequence[Path] = ()) -> Found[Rule]:
                 raise PackError(f"The rule '{rule.id}' exists already, in {items[rule.id].origin}.",
                                 where=rule.origin, hint="Give it another id.")
             items[rule.id] = rule
-    return Found(items, found.warnings)
+    return replace(found, items=items)
 
 
 def probes() -> Found[type[Probe]]:
@@ -140,6 +144,20 @@ def renderers() -> Found[Renderer]:
 def quantities(classes: Iterable[type[Probe]]) -> dict[str, Quantity]:
     """Return everything that these probes can measure, by name."""
     return {quantity.name: quantity for probe in classes for quantity in probe.yields}
+
+
+def check_rules(
+    chosen: Iterable[Rule], rules: Found[Rule], probes: Found[type[Probe]]
+) -> None:
+    """Check what the chosen rules speak of against what the probes can measure.
+
+    Rules of a project whose probes are broken are let through: they are not measured.
+
+    Raises:
+        PackError: A rule does not fit the probes.
+    """
+    whole = [rule for rule in chosen if rules.owners.get(rule.id) not in probes.broken]
+    check_against(whole, quantities(probes.items.values()))
 
 
 def page(rule: str, extra: Sequence[Path] = ()) -> str | None:
@@ -172,10 +190,18 @@ def _collect(
     group: str, load: Callable[[Plugin], Iterable[_T]],
     claims: Callable[[_T], Iterable[str]], key: Callable[[_T], str],
 ) -> Found[_T]:
-    """Load every plugin; a broken one of ours raises, a broken outsider becomes a warning."""
+    """Load every plugin; a broken one of ours raises, a broken outsider becomes a warning.
+
+    Args:
+        group: Of the entry points.
+        load: Gives what a plugin brings.
+        claims: Gives, in words, what an item must be alone in having.
+        key: Gives the name of an item.
+    """
     items: dict[str, _T] = {}
-    owners: dict[str, Plugin] = {}
-    warnings: list[str] = []
+    owners: dict[str, str] = {}
+    taken: dict[str, Plugin] = {}
+    complaints: list[tuple[Plugin, str]] = []
     for plugin in plugins(group):
         try:
             loaded = [(item, key(item), list(claims(item))) for item in load(plugin)]
@@ -183,21 +209,27 @@ def _collect(
             # An outsider can fail in any way, and the audit goes on without it.
             if plugin.is_ours:
                 raise
-            text = problem.message if isinstance(problem, AuditorError) else (
-                f"{type(problem).__name__}: {problem}")
-            warnings.append(f"{plugin} ({plugin.group}) cannot be used: {text}")
+            complaints.append((plugin, _cannot_be_used(plugin, problem)))
             continue
         for item, name, claimed in loaded:
-            taken = next((claim for claim in claimed if claim in owners), None)
-            if taken is None:
-                items[name] = item
-                owners.update(dict.fromkeys(claimed, plugin))
-                continue
-            sentence = f"{plugin} brings {taken}, which {owners[taken]} has already"
-            if plugin.is_ours:
-                raise PackError(f"{sentence}.")
-            warnings.append(f"{sentence}; the former is left out")
-    return Found(items, tuple(warnings))
+            twice = next((claim for claim in claimed if claim in taken), None)
+            if twice is None:
+                items[name], owners[name] = item, plugin.distribution
+                taken.update(dict.fromkeys(claimed, plugin))
+            elif plugin.is_ours:
+                raise PackError(f"{plugin} brings {twice} twice.")
+            else:
+                complaints.append((plugin, f"{plugin} brings {twice}, which {taken[twice]} has "
+                                           "already; the former is left out"))
+    return Found(items, tuple(text for _, text in complaints), owners,
+                 frozenset(plugin.distribution for plugin, _ in complaints))
+
+
+def _cannot_be_used(plugin: Plugin, problem: Exception) -> str:
+    why = f"{type(problem).__name__}: {problem}"
+    if isinstance(problem, AuditorError):
+        why = problem.message
+    return f"{plugin} ({plugin.group}) cannot be used: {why}"
 
 
 def _listed(plugin: Plugin, name: str) -> Iterable[_T]:

@@ -184,3 +184,20 @@ def test_our_probes_declare_each_quantity_once() -> None:
     names = [quantity.name for probe in found.items.values() for quantity in probe.yields]
 
     assert len(names) == len(set(names)) == len(registry.quantities(found.items.values()))
+
+
+def test_rules_of_a_project_whose_probes_are_broken_are_let_through(outsider: Path) -> None:
+    check = ("(lambda rules, probes: registry.check_rules("
+             "[rules.items['cropped-input']], rules, probes))(registry.rules(), registry.probes())")
+    (outsider / "auditor_vision" / "__init__.py").write_text("1 / 0", encoding="utf-8")
+
+    assert ask(outsider, check) is None
+
+
+def test_a_rule_that_no_probe_of_whole_projects_can_feed_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(PACK.format(category="fit", id="my-own-rule"), encoding="utf-8")
+    rules, probes = registry.rules([path]), registry.probes()
+
+    with pytest.raises(PackError, match="needs 'crop_share', which no installed probe measures"):
+        registry.check_rules([rules.items["my-own-rule"]], rules, probes)
