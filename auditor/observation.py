@@ -248,4 +248,4 @@ def _series(raw: Any) -> Series:
 
 def _drop_none(item: object, names: tuple[str, ...]) -> dict[str, Json]:
     pairs = ((name, getattr(item, name)) for name in names)
-    return {name: encode(value) for name, value in pairs if value is not None and value != ""}
+    return {name: encode(value) for name, value in pairs if value is not None and (name == "value" or value != "")}
