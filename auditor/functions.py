@@ -142,7 +142,7 @@ CUTS: dict[Function, str] = {
     for name in ("detach", "numpy", "argmax", "argmin", "item", "tolist", "round", "floor", "ceil",
                  "sign", "bernoulli", "multinomial")
     for function in _spellings(name)
-}
+} | {Tensor.data.__get__: ".data"}  # type: ignore[attr-defined]
 
 DROPOUTS: frozenset[Function] = frozenset(
     getattr(F, name)
@@ -167,6 +167,15 @@ JOINS: frozenset[Function] = frozenset(
                  "multi_head_attention_forward", "div", "__truediv__", "where", "maximum")
     for function in _spellings(name)
 )
+
+# Functions that multiply with a weight: how the weight's dimensions are laid out.
+WEIGHTED: dict[Function, str] = {
+    F.linear: "out-in", torch.addmm: "addmm", torch.matmul: "in-out", Tensor.matmul: "in-out",
+    Tensor.__matmul__: "in-out", torch.mm: "in-out", Tensor.mm: "in-out",
+    torch.conv1d: "out-in", torch.conv2d: "out-in", torch.conv3d: "out-in",
+    torch.conv_transpose1d: "transposed", torch.conv_transpose2d: "transposed",
+    torch.conv_transpose3d: "transposed", F.embedding: "lookup",
+}
 
 # Operations after which a linear map is still the same linear map.
 RESHAPES: frozenset[Function] = frozenset(

@@ -180,15 +180,17 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
 _INTERESTING = (
     set(functions.ACTIVATIONS) | set(functions.LOSSES) | set(functions.CUTS)
     | set(functions.DROPOUTS) | set(functions.SAMPLERS) | set(functions.JOINS)
-    | set(functions.RESHAPES) | set(functions.CLAMPS)
+    | set(functions.RESHAPES) | set(functions.CLAMPS) | set(functions.WEIGHTED)
 )
 
 
-# Reading `x.shape` or `x.grad_fn` is a torch function call too, and never computes anything.
+# Reading `x.shape` or `x.grad_fn` is a torch function call too, and never computes anything;
+# only `x.data` makes a tensor, without its graph.
 _ACCESSORS = {
     accessor.__get__ for name in dir(Tensor) if not name.startswith("__")
     if hasattr(accessor := getattr(Tensor, name), "__get__") and not callable(accessor)
 } | {Tensor.size, Tensor.dim, Tensor.stride, Tensor.numel, Tensor.is_contiguous}
+_ACCESSORS -= set(functions.CUTS)
 
 
 def _is_leaf(module: nn.Module | None) -> bool:

@@ -1,7 +1,20 @@
 """Built-in probes: one experiment per file; `PROBES` is what the entry point exposes."""
 
+from .broadcast import Broadcast
+from .collapse import Collapse
 from .data import Data
+from .determinism import Determinism
+from .embedding import Embedding
 from .information import Information
+from .initial_loss import InitialLoss
+from .mixing import Mixing
+from .objective import Objective
+from .padding import Padding
+from .reduction import Reduction
 from .standardised import Standardised
+from .wiring import Wiring
 
-PROBES = (Data, Standardised, Information)
+PROBES = (
+    Data, Standardised, Information, Broadcast, Collapse, Determinism, Embedding, InitialLoss,
+    Mixing, Objective, Padding, Reduction, Wiring,
+)

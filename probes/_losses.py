@@ -1,0 +1,131 @@
+"""The loss calls of a few training batches, with what made their inputs and their gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from auditor import batches, functions
+from auditor.errors import TargetError
+from auditor.functions import NODE_ACTIVATIONS, Activation
+from auditor.losscall import LossCall, LossCalls, final_activation
+from auditor.recorder import Call, tensors_in, watching
+from auditor.trial import Bench
+
+_SHAPE_NODES = ("View", "Unsafe", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "TBackward",
+                "Permute", "ToCopy", "Clone", "Alias", "Contiguous", "Expand")
+
+
+class Bounds(NamedTuple):
+    """The range that the last operation of a loss's input can reach.
+
+    Attributes:
+        by: The operation, as users call it.
+        low: Smallest value.
+        high: Largest value.
+    """
+
+    by: str
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class SeenLoss:
+    """One loss call and its surroundings.
+
+    Attributes:
+        call: Input, target and settings.
+        bounds: Of its input; None where nothing limits it.
+        earlier: The activation before a final log-softmax.
+        live: The input itself, with its graph.
+        batch: Position of the batch.
+    """
+
+    call: LossCall
+    bounds: Bounds | None
+    earlier: Activation | None
+    live: Tensor
+    batch: int
+
+
+@dataclass
+class LossListener:
+    """Listens for loss calls, keeping their live inputs until it is let go."""
+
+    seen: list[SeenLoss] = field(default_factory=list)
+    batch: int = 0
+    _calls: LossCalls = field(default_factory=LossCalls)
+
+    def on_module(self, call: Call) -> None:
+        """Losses are functions."""
+
+    def on_function(self, call: Call) -> None:
+        """Keep one loss call."""
+        count = len(self._calls.calls)
+        self._calls.on_function(call)
+        if len(self._calls.calls) == count:
+            return
+        live = next(tensors_in((call.args, call.kwargs)))
+        self.seen.append(SeenLoss(self._calls.calls[-1], bounds_of(live),
+                                  _before_log_softmax(live), live, self.batch))
+        if live.requires_grad and not live.is_leaf:
+            live.retain_grad()
+
+
+def watch_losses(bench: Bench, stored: Sequence[Any], *, backward: bool = False) -> LossListener:
+    """Return the loss calls of some batches; a loss that refuses its arguments is kept too.
+
+    Raises:
+        TargetError: The user's code failed for another reason.
+    """
+    listener = LossListener()
+    for index, batch in enumerate(stored):
+        listener.batch = index
+        try:
+            with watching(bench.model, listener):
+                loss = bench.loss(batches.private(batch)).loss
+        except TargetError:
+            if not any(seen.call.raised for seen in listener.seen):
+                raise
+            break
+        if backward and loss.requires_grad:
+            loss.backward()  # type: ignore[no-untyped-call]
+    bench.optimizer.zero_grad(set_to_none=True)
+    return listener
+
+
+def bounds_of(tensor: Tensor) -> Bounds | None:
+    """Return the range of the activation or clamp that made a tensor, if that is its last step."""
+    activation = final_activation(tensor)
+    if activation is not None:
+        limited = activation.low > -torch.inf or activation.high < torch.inf
+        return Bounds(activation.name, activation.low, activation.high) if limited else None
+    node = _first_real(tensor.grad_fn)
+    if node is None or not node.name().startswith("Clamp"):
+        return None
+    low, high = (getattr(node, f"_saved_{end}", None) for end in ("min", "max"))
+    if isinstance(low, Tensor) or isinstance(high, Tensor):
+        return None
+    return Bounds("clamp", -torch.inf if low is None else float(low),
+                  torch.inf if high is None else float(high))
+
+
+def _first_real(node: Any) -> Any:
+    while node is not None and node.name().startswith(_SHAPE_NODES):
+        parents = [parent for parent, _ in node.next_functions if parent is not None]
+        node = parents[0] if len(parents) == 1 else None
+    return node
+
+
+def _before_log_softmax(tensor: Tensor) -> Activation | None:
+    """Return the activation whose output a final log-softmax took."""
+    node = _first_real(tensor.grad_fn)
+    if node is None or NODE_ACTIVATIONS.get(node.name()) is not functions.LOG_SOFTMAX:
+        return None
+    node = _first_real(node.next_functions[0][0])
+    return NODE_ACTIVATIONS.get(node.name()) if node is not None else None

@@ -1,0 +1,104 @@
+"""Whether the output varies with the input: before training and after a few steps."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from auditor import batches
+from auditor.activity import sample_variation
+from auditor.isolation import seeded
+from auditor.observation import Quantity
+from auditor.probe import Cost, NotApplicable, ProbeContext
+from auditor.trial import Bench
+
+from ._outputs import Outputs, evaluate
+
+_SAMPLES = 64
+_STEPS = 8
+_FEWEST_STEPS = 3
+# A layer has collapsed when it varies no more than this many times what the output does.
+_NEAR = 10.0
+
+
+class Collapse:
+    """Compares the model's outputs for different samples, trains a few steps, compares again."""
+
+    name: ClassVar[str] = "collapse"
+    says: ClassVar[str] = "compares outputs over samples, before and after a few training steps"
+    cost: ClassVar[Cost] = Cost(steps=_STEPS + 1, minimum_steps=_FEWEST_STEPS + 1, trains=True)
+    after: ClassVar[tuple[str, ...]] = ()
+    yields: ClassVar[tuple[Quantity, ...]] = (
+        Quantity("output_variation", "", "spread of the output over samples relative to its rms, "
+                 "after a few training steps", "layer"),
+        Quantity("output_variation_at_start", "", "spread of the output over samples relative to "
+                 "its rms, before training", "layer"),
+        Quantity("varied_samples", "", "samples with different inputs that were compared",
+                 "layer"),
+    )
+
+    def run(self, context: ProbeContext) -> None:
+        """Measure, and write into the notebook."""
+        stored = context.batches.train(_STEPS)
+        if not stored:
+            raise NotApplicable("the training loader gives no batch")
+        batch = batches.select(stored[0], list(range(min(batches.length(stored[0]), _SAMPLES))))
+        count = batches.length(batch)
+        varied = _distinct(batch, count)
+        if varied < 2:
+            raise NotApplicable("the inputs of a batch do not differ from each other")
+        with seeded(context.seed):
+            bench = Bench(context.target)
+            start = evaluate(bench, batch, seed=context.seed, samples=count)
+            before = _variation(start)
+            layer = _where(start, before)
+            after = before
+            if before < 1.0:
+                after = self._trained(bench, context, batch)
+        context.note.measure("output_variation", after, layer)
+        context.note.measure("output_variation_at_start", before, layer)
+        context.note.measure("varied_samples", varied, layer)
+
+    def _trained(self, bench: Bench, context: ProbeContext, batch: Any) -> float:
+        steps = context.affordable_steps(_STEPS, minimum=_FEWEST_STEPS)
+        for data in context.batches.cycled(steps, of=_STEPS):
+            if not math.isfinite(bench.step(data)):
+                return math.nan
+            context.note.steps += 1
+        return _variation(evaluate(bench, batch, seed=context.seed))
+
+
+def _distinct(batch: Any, count: int) -> int:
+    """Return how many samples have inputs of their own; 0 when the inputs are not seen."""
+    inputs = [t for t in batches.split(batch).inputs if t.dim() and t.shape[0] == count]
+    return max((len(torch.unique(t.reshape(count, -1), dim=0)) for t in inputs if t.numel()),
+               default=0)
+
+
+def _variation(outputs: Outputs) -> float:
+    """Return the largest variation over the samples among the model's outputs.
+
+    Raises:
+        NotApplicable: No output has several rows.
+    """
+    found = [sample_variation(tensor) for tensor in outputs.model if _has_rows(tensor)]
+    if not found:
+        raise NotApplicable("the model has no output with several rows")
+    return max(found)
+
+
+def _has_rows(tensor: Tensor) -> bool:
+    return tensor.dim() >= 1 and tensor.shape[0] >= 2 and tensor.numel() > 0
+
+
+def _where(outputs: Outputs, variation: float) -> str:
+    """Return the first layer that varies as little as the output does."""
+    last = ""
+    for path, rows in outputs.layers.items():
+        last = path
+        if sample_variation(rows) <= _NEAR * variation:
+            return path
+    return last or "model"

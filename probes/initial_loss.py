@@ -1,0 +1,107 @@
+"""The loss before training against that of a model that knows nothing."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+
+from auditor import task
+from auditor.functions import REGRESSION_LOSSES
+from auditor.isolation import seeded
+from auditor.losscall import LossCall
+from auditor.lossvalue import LOGIT_BINARY_LOSSES, evaluate
+from auditor.observation import Quantity
+from auditor.probe import Cost, NotApplicable, ProbeContext
+from auditor.trial import Bench
+
+from ._losses import watch_losses
+
+_BATCHES = 2
+_INITIALISATIONS = 4
+
+
+class InitialLoss:
+    """Makes the model several times and compares its loss with that of the best constant."""
+
+    name: ClassVar[str] = "initial_loss"
+    says: ClassVar[str] = "compares the loss before training with that of the best constant output"
+    cost: ClassVar[Cost] = Cost(steps=_BATCHES * _INITIALISATIONS, minimum_steps=1)
+    after: ClassVar[tuple[str, ...]] = ()
+    yields: ClassVar[tuple[Quantity, ...]] = (
+        Quantity("initial_loss_ratio", "", "loss at initialisation over that of an uninformed "
+                 "model, mean over initialisations"),
+        Quantity("smallest_initial_ratio", "", "the same for the initialisation nearest to one"),
+        Quantity("initial_loss", "", "loss at initialisation, mean over initialisations"),
+        Quantity("uninformed_loss", "", "loss of the best prediction that does not look at the "
+                 "input, or of equal odds where that is larger"),
+        Quantity("predicts_numbers", "", "the loss is one of regression", kind="flag"),
+        Quantity("target_mean", "", "mean of the targets"),
+    )
+
+    def run(self, context: ProbeContext) -> None:
+        """Measure, and write into the notebook."""
+        stored = context.batches.train(_BATCHES)
+        count = _INITIALISATIONS if context.target.reinitialises else 1
+        count = max(1, context.affordable_steps(count * len(stored)) // max(len(stored), 1))
+        found: list[tuple[float, float]] = []
+        calls: list[LossCall] = []
+        for number in range(count):
+            calls = _main_calls(context, stored, context.seed + number)
+            losses = [value for call in calls if (value := task.value(call)) is not None]
+            reference = _reference(calls)
+            if not losses or reference is None or not reference > 0:
+                raise NotApplicable("for this loss it is not known what an uninformed model gets")
+            found.append((statistics.fmean(losses), reference))
+        ratios = [loss / reference for loss, reference in found]
+        note = context.note
+        note.steps += count * len(stored)
+        spread = statistics.pstdev(ratios)
+        note.measure("initial_loss_ratio", statistics.fmean(ratios), spread=spread,
+                     samples=len(ratios))
+        note.measure("smallest_initial_ratio", min(ratios, key=_distance_from_one))
+        note.measure("initial_loss", statistics.fmean(loss for loss, _ in found))
+        note.measure("uninformed_loss", statistics.fmean(ref for _, ref in found))
+        note.measure("predicts_numbers", calls[0].name in REGRESSION_LOSSES)
+        _note_target(calls, context)
+
+
+def _distance_from_one(ratio: float) -> float:
+    return abs(math.log(ratio)) if ratio > 0 else math.inf
+
+
+def _main_calls(context: ProbeContext, stored: Sequence[Any], seed: int) -> list[LossCall]:
+    """Return the call of each batch that decides the task."""
+    with seeded(seed):
+        seen = watch_losses(Bench(context.target), stored).seen
+    by_batch = [[loss.call for loss in seen if loss.batch == index and loss.live.requires_grad]
+                for index in range(len(stored))]
+    described = [task.describe(calls) for calls in by_batch if calls]
+    mains = [found.main for found in described if found is not None]
+    if not mains or len({call.name for call in mains}) != 1:
+        raise NotApplicable("no known loss function is called on the model's output")
+    return mains
+
+
+def _reference(calls: Sequence[LossCall]) -> float | None:
+    """Return the uninformed loss; for classes at least that of equal odds.
+
+    Nobody starts at the odds of rare classes, and starting at equal odds is no fault.
+    """
+    uninformed = task.uninformed_loss(calls)
+    if uninformed is None or calls[0].name in REGRESSION_LOSSES:
+        return uninformed
+    if calls[0].name in {"cross_entropy"} | LOGIT_BINARY_LOSSES:
+        with torch.no_grad():
+            even = [float(evaluate(call, torch.zeros_like(call.input))) for call in calls]
+        return max(uninformed, statistics.fmean(even))
+    return uninformed
+
+
+def _note_target(calls: Sequence[LossCall], context: ProbeContext) -> None:
+    targets = [call.target.double().mean() for call in calls if call.target is not None]
+    if targets:
+        context.note.measure("target_mean", float(torch.stack(targets).mean()))

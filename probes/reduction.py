@@ -1,0 +1,99 @@
+"""Whether the loss is a mean or a sum over the samples of a batch."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import torch
+
+from auditor import batches
+from auditor.errors import TargetError
+from auditor.isolation import seed_all, seeded
+from auditor.observation import Quantity
+from auditor.probe import Cost, NotApplicable, ProbeContext
+from auditor.trial import Bench, evaluating
+
+_BATCHES = 2
+# Far above any optimizer's epsilon, far below what overflows.
+_LOUDER = 1024.0
+# An update that grows less than this, when gradients grow by `_LOUDER`, does not follow them.
+_FOLLOWS = 10.0
+_SILENT = 1e-9
+
+
+class Reduction:
+    """Compares the loss of a batch with the losses of its halves."""
+
+    name: ClassVar[str] = "reduction"
+    says: ClassVar[str] = "compares the loss of a batch with those of its halves"
+    cost: ClassVar[Cost] = Cost(steps=2 * _BATCHES, minimum_steps=2)
+    after: ClassVar[tuple[str, ...]] = ()
+    yields: ClassVar[tuple[Quantity, ...]] = (
+        Quantity("loss_growth", "", "loss of a batch over the mean loss of its two halves: 1 for "
+                 "a mean over the samples, 2 for a sum"),
+        Quantity("ignores_loss_scale", "", "the optimizer's first update does not grow with the "
+                 "gradient", kind="flag"),
+        Quantity("loss_batch_size", "", "samples in the batch that was split"),
+    )
+
+    def run(self, context: ProbeContext) -> None:
+        """Measure, and write into the notebook."""
+        stored = context.batches.train(_BATCHES)
+        with seeded(context.seed):
+            bench = Bench(context.target)
+            growths = [growth for batch in stored
+                       if (growth := _growth(bench, batch, context.seed)) is not None]
+            if not growths:
+                raise NotApplicable("the batches cannot be split into halves")
+            note = context.note
+            note.steps += 2 * len(growths)
+            # A sum must show in every batch.
+            note.measure("loss_growth", min(growths, key=lambda growth: abs(growth - 1)))
+            note.measure("loss_batch_size", batches.length(stored[0]))
+            note.measure("ignores_loss_scale", _ignores_scale(bench, stored[0]))
+            note.steps += 1
+
+
+def _growth(bench: Bench, batch: Any, seed: int) -> float | None:
+    half = batches.length(batch) // 2
+    if half < 1 or next(batches.tensors_of(batch), None) is None:
+        return None
+    losses = []
+    for samples in (range(2 * half), range(half), range(half, 2 * half)):
+        part = batches.select(batch, list(samples))
+        try:
+            with evaluating(bench.model):
+                seed_all(seed)
+                losses.append(float(bench.loss(batches.private(part)).loss))
+        except TargetError:
+            return None
+    whole, first, second = losses
+    if not all(map(math.isfinite, losses)) or abs(first + second) < _SILENT:
+        return None
+    return 2 * whole / (first + second)
+
+
+def _ignores_scale(bench: Bench, batch: Any) -> bool:
+    """Tell whether the first update stays as it is when the gradient grows a thousandfold."""
+    start = bench.snapshot()
+    sizes = []
+    for factor in (1.0, _LOUDER):
+        bench.restore(start)
+
+        def louder(factor: float = factor) -> None:
+            for parameter in bench.model.parameters():
+                if parameter.grad is not None:
+                    parameter.grad.mul_(factor)
+
+        bench.step(batches.private(batch), after_backward=louder)
+        sizes.append(_moved(bench, start.tensors))
+    bench.restore(start)
+    return 0 < sizes[0] and sizes[1] < _FOLLOWS * sizes[0]
+
+
+def _moved(bench: Bench, before: tuple[torch.Tensor, ...]) -> float:
+    now = list(bench.model.parameters())
+    squares = [(p.detach() - old).double().square().sum()
+               for p, old in zip(now, before, strict=False) if p.requires_grad]
+    return float(torch.stack(squares).sum().sqrt()) if squares else 0.0
