@@ -16,6 +16,7 @@ from .wording import number, visible
 
 WIDTH, HEIGHT = 680, 260
 _TOP, _BOTTOM, _LEFT, _RIGHT = 14, 44, 62, 16
+_NAMES_LETTERS = 84
 _LABEL_ROOM, _LABEL_LETTERS, _LABEL_HEIGHT = 130, 20, 13
 _MOST_POINTS, _FEW_POINTS = 300, 24
 COLORS = ("#0072b2", "#c8401c", "#00805c", "#8a5a0b", "#7a4a9c", "#3f6f7f", "#9c3d6e", "#5d6b1f")
@@ -123,7 +124,7 @@ def _axes(frame: _Frame) -> Iterator[str]:
         y = frame.up(value)
         yield (f'<line class="grid" stroke="{_GRID}" x1="{_LEFT}" x2="{frame.right}" y1="{y}" '
                f'y2="{y}"/>{_label(_LEFT - 7, y + 4, label, "tick", _MUTED, "end")}')
-    for value, label in chart.x.ticks():
+    for value, label in _across(chart):
         yield _label(frame.across(value), frame.floor + 17, label, "tick", _MUTED, "middle")
     middle = (_LEFT + frame.right) / 2
     yield _label(middle, HEIGHT - 8, _scaled(chart.x_name, chart.x), "name", _DARK, "middle")
@@ -131,6 +132,14 @@ def _axes(frame: _Frame) -> Iterator[str]:
     yield (f'<text class="name" fill="{_DARK}" text-anchor="middle" '
            f'transform="translate(14 {center}) rotate(-90)">'
            f'{_text(_scaled(chart.y_name, chart.y))}</text>')
+
+
+def _across(chart: Chart) -> list[tuple[float, str]]:
+    """Return the ticks across: the names of the positions where they have room, else numbers."""
+    ticks = chart.x.ticks()
+    names = [(value, chart.places.get(value, "")) for value, _ in ticks]
+    has_room = sum(len(name) + 2 for _, name in names) <= _NAMES_LETTERS
+    return names if chart.places and has_room else ticks
 
 
 def _limits(frame: _Frame) -> Iterator[str]:

@@ -13,7 +13,7 @@ from auditor.finding import Finding
 from auditor.report import Report
 
 from .cards import Card, Figure, card_of, figures_of
-from .outline import curves_of, outline_of, rules_by_reason
+from .outline import curves_of, outline_of, probe_rows, rules_by_reason
 from .wording import (
     big,
     count_verdicts,
@@ -94,8 +94,7 @@ def _content(report: Report) -> Mapping[str, object]:
         "measured": list(_measured(report, names)),
         "layers_title": f"{plural(len(report.layers), 'layer')} in call order",
         "layers": _layers(report),
-        "probes": [[p.name, p.status, f"{p.seconds:.1f}", str(p.steps), prose(p.reason)]
-                   for p in report.probes],
+        "probes": probe_rows(report),
         "facts": facts(report),
     }
 

@@ -10,7 +10,7 @@ from auditor.report import Report
 
 from .codeframe import frame_of
 from .gfm import code, fence, folded, inline, summary, table
-from .outline import consequences_of, curves_of, outline_of, rules_by_reason
+from .outline import consequences_of, curves_of, outline_of, probe_rows, rules_by_reason
 from .sparkline import sparkline
 from .wording import (
     code_lines,
@@ -156,8 +156,8 @@ def _passed(report: Report) -> Iterator[str]:
 
 def _run(report: Report) -> Iterator[str]:
     told = [[inline(name), code(value)] for name, value in facts(report)]
-    probes = [[code(probe.name), inline(probe.status), f"{probe.seconds:.1f}", str(probe.steps),
-               inline(probe.reason)] for probe in report.probes]
+    probes = [[code(names), status, seconds, steps, inline(reason)]
+              for names, status, seconds, steps, reason in probe_rows(report)]
     body = [*table(("", "Value"), told), "",
             *table(("Probe", "Status", "Seconds", "Steps", "Reason"), probes)]
     yield "\n".join(f"- {inline(note)}" for note in report.notes)

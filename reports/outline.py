@@ -8,6 +8,8 @@ from auditor.finding import Finding
 from auditor.observation import Observation, Series
 from auditor.report import Report
 
+from .wording import prose
+
 # Words of measurement names that say how, not what, was measured.
 _VAGUE = frozenset("share ratio rms std max min mean median count log at of to is has in".split())
 
@@ -71,6 +73,18 @@ def rules_by_reason(report: Report, verdict: str) -> list[tuple[str, list[str]]]
         if found.verdict == verdict:
             groups.setdefault(found.reason, []).append(rule)
     return sorted(groups.items(), key=lambda pair: (len(pair[1]), pair[1]))
+
+
+def probe_rows(report: Report) -> list[tuple[str, str, str, str, str]]:
+    """Return probe, status, seconds, steps and reason; those not run for one reason share a row."""
+    idle: dict[str, list[str]] = {}
+    for run in report.probes:
+        if run.status == "not-run":
+            idle.setdefault(run.reason, []).append(run.name)
+    ran = [(prose(run.name), run.status, f"{run.seconds:.1f}", str(run.steps), prose(run.reason))
+           for run in report.probes if run.status != "not-run"]
+    return ran + [(prose(", ".join(sorted(names))), "not run", "", "", prose(reason))
+                  for reason, names in sorted(idle.items())]
 
 
 def sources_of(report: Report, finding: Finding) -> tuple[Observation, ...]:

@@ -34,11 +34,13 @@ class Axis:
         low: The value at 0.
         high: The value at 1; above `low`.
         is_log: Equal ratios, not equal differences, take equal room.
+        is_whole: Only whole numbers have a meaning: steps, depth.
     """
 
     low: float
     high: float
     is_log: bool = False
+    is_whole: bool = False
 
     def place(self, value: float) -> float:
         """Return where a value stands, 0 at `low` and 1 at `high`."""
@@ -59,6 +61,8 @@ class Axis:
         raw = (self.high - self.low) / (_TICKS - 1)
         size = 10.0 ** math.floor(math.log10(raw))
         step = next(nice for nice in _NICE_STEPS if nice * size >= raw * (1 - 1e-9)) * size
+        if self.is_whole:
+            step = max(1.0, float(math.ceil(step)))
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
         return [(i * step, number(float(f"{i * step:.6g}"))) for i in range(first, last + 1)]
 
@@ -99,7 +103,8 @@ def axis_for(values: Iterable[float], words: str = "", is_padded: bool = False) 
         room = abs(low) / 2 or 1.0
         return Axis(low - room, high + room)
     edge = (high - low) * 0.04 if is_padded else 0.0
-    return Axis(low - edge, high + edge)
+    is_whole = not is_padded and all(value.is_integer() for value in finite)
+    return Axis(low - edge, high + edge, is_whole=is_whole)
 
 
 def _wants_log(finite: Sequence[float], words: str) -> bool:

@@ -13,7 +13,15 @@ from auditor.finding import Finding, Fix
 from auditor.report import Report
 
 from .codeframe import frame_of
-from .outline import Outline, consequences_of, curves_of, outline_of, rules_by_reason, sources_of
+from .outline import (
+    Outline,
+    consequences_of,
+    curves_of,
+    outline_of,
+    probe_rows,
+    rules_by_reason,
+    sources_of,
+)
 from .page import Page
 from .sparkline import sparkline
 from .wording import (
@@ -207,8 +215,9 @@ def _passed(page: Page, report: Report) -> None:
 
 def _probes(page: Page, report: Report) -> None:
     _labelled(page, "probe", [
-        f"{prose(probe.name)}: {probe.status}, {probe.seconds:.1f} s, {probe.steps} steps"
-        f"{f' ({prose(probe.reason)})' if probe.reason else ''}" for probe in report.probes])
+        f"{names}: {status}{f', {seconds} s, {steps} steps' if seconds else ''}"
+        f"{f' ({reason})' if reason else ''}"
+        for names, status, seconds, steps, reason in probe_rows(report)])
 
 
 def _labelled(page: Page, label: str, lines: Iterable[str]) -> None:

@@ -55,6 +55,10 @@ def test_ticks_are_round_numbers(low: float, high: float, labels: list[str]) -> 
     assert [label for _, label in scales.Axis(low, high).ticks()] == labels
 
 
+def test_steps_and_depths_have_no_half_ticks() -> None:
+    assert [label for _, label in scales.axis_for((0.0, 1.0, 2.0)).ticks()] == ["0", "1", "2"]
+
+
 def test_ticks_of_a_log_axis_are_powers_or_their_simple_multiples() -> None:
     assert [label for _, label in scales.Axis(1e-6, 1.0, True).ticks()] == [
         "10⁻⁶", "10⁻⁵", "10⁻⁴", "10⁻³", "0.01", "0.1", "1"]
@@ -153,6 +157,7 @@ def test_positions_along_the_model_have_the_names_of_its_layers() -> None:
 
     assert [row[0] for row in picture.rows] == ["fc1", "fc2"]
     assert "&quot;fc2&quot;" in charts.svg(picture.chart, "c")
+    assert ">fc1</text>" in charts.svg(picture.chart, "c")
 
 
 def test_an_empty_series_gives_no_picture() -> None:

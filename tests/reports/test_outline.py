@@ -6,7 +6,7 @@ from importlib import import_module
 from sample_reports import failing
 
 from auditor.finding import Finding
-from auditor.report import Report
+from auditor.report import ProbeRun, Report
 
 outline = import_module("auditor.reports.outline")
 
@@ -80,3 +80,12 @@ def test_a_finding_is_drawn_with_the_series_of_its_own_measurement() -> None:
     assert [s.name for s in outline.curves_of(report, by_rule["cannot-overfit"])] == [
         "overfit_loss"]
     assert outline.curves_of(report, by_rule["dying-relu"]) == ()
+
+
+def test_probes_that_were_not_run_share_a_row() -> None:
+    runs = (ProbeRun("b", "not-run", reason="not selected"), ProbeRun("c", "measured", 1.25, 7),
+            ProbeRun("a", "not-run", reason="not selected"))
+
+    rows = outline.probe_rows(replace(failing(), probes=runs))
+
+    assert rows == [("c", "measured", "1.2", "7", ""), ("a, b", "not run", "", "", "not selected")]
