@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
@@ -219,9 +220,16 @@ def encode(value: object) -> Json:
 
 
 def decode(value: Json) -> Scalar:
-    """Return the scalar that `encode` wrote."""
+    """Return the scalar that `encode` wrote.
+
+    Raises:
+        TypeError: It is no scalar.
+        ValueError: An integer is beyond every float, so that nothing can be compared with it.
+    """
     if value in ("nan", "inf", "-inf"):
         return float(str(value))
+    if isinstance(value, int) and abs(value) > sys.float_info.max:
+        raise ValueError("an integer is too large to be a measured value")
     if isinstance(value, (bool, int, float, str)):
         return value
     raise TypeError(f"{type(value).__name__} is no measured value")

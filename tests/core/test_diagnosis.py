@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sample_rules import fired, observed, one, rule
 
 from auditor.diagnosis import diagnose
-from auditor.observation import Observation, Quantity, accounted
+from auditor.observation import Measurement, Observation, Quantity, Scalar, accounted
 from auditor.scene import Scene
 
 
@@ -108,3 +110,28 @@ def test_every_rule_gets_a_verdict() -> None:
     found = diagnose([observed({"x": {"fc1": 1}})], rules, Scene())
 
     assert set(found.verdicts) == {"a", "b", "c"}
+
+
+VALUES = st.floats() | st.booleans() | st.sampled_from(["text", 0, 10**40])
+SUBJECTS = st.sampled_from(["", "fc1", "block.0:relu", ":relu", "fc3.weight", "a..b", "."])
+RULES = [
+    rule("a", "x > 0.5 or y < 0", severity_when="{info: z > 0}", fixes="[{summary: '{z:.1%}'}]",
+         title="'{x:d} of {layers_code}'", causes="[b, c]", hides="[d]"),
+    rule("b", "not x == y", for_each="parameter", causes="[a]", category="gradient"),
+    rule("c", "x", for_each="run", mentions="[]", causes="[a]", category="fit"),
+    rule("d", "0 < x < y", hides="[c]", for_each="feature", category="data"),
+]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("xyz"), VALUES, SUBJECTS), max_size=12))
+def test_whatever_was_measured_gets_a_verdict(found: list[tuple[str, Scalar, str]]) -> None:
+    observation = Observation("p", measurements=tuple(Measurement(*item) for item in found))
+
+    diagnosis = diagnose([observation], RULES, Scene())
+
+    fired_rules = {finding.rule for finding in diagnosis.findings}
+    assert {name for name, verdict in diagnosis.verdicts.items()
+            if verdict.verdict == "fired"} == fired_rules
+    for finding in diagnosis.findings:
+        assert set(finding.causes) <= fired_rules

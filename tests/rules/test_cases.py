@@ -40,6 +40,11 @@ def test_a_rule_has_a_page_with_the_right_headings(rule: Rule) -> None:
     assert page_problems(rule, registry.page(rule.id)) == []
 
 
+@pytest.mark.parametrize("rule", RULES.values(), ids=lambda rule: rule.id)
+def test_a_rule_speaks_of_what_our_probes_measure(rule: Rule) -> None:
+    registry.check_rules([rule], registry.rules(), registry.probes())
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_case_file_belongs_to_a_rule(path: Path) -> None:
     assert path.stem in RULES
