@@ -15,6 +15,7 @@ from auditor.report import Report
 # Categories that a terminal or an editor may act on instead of showing them.
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _TRIAL_WORDS = {"helps": "helps", "no-effect": "no effect", "harms": "makes it worse"}
+_NOT_THE_USERS = ("", "pack", "measured")
 _COMPARED = {"==": "must not be", "!=": "must be"}
 
 
@@ -258,7 +259,7 @@ def _is_number(value: Json) -> bool:
 
 
 def _is_changed(item: Evidence) -> bool:
-    return item.threshold is not None and item.threshold_source not in ("", "pack")
+    return item.threshold is not None and item.threshold_source not in _NOT_THE_USERS
 
 
 def _changes(before: Mapping[str, Json], after: Mapping[str, Json]) -> list[str]:

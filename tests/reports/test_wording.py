@@ -90,3 +90,10 @@ def test_an_unknown_place_is_left_out(place: Place | None, shown: str) -> None:
 
 def test_control_and_direction_characters_are_shown_as_escapes() -> None:
     assert wording.visible("a\x1b[31m\u202e\udc80é") == "a\\x1b[31m\\u202e\\udc80é"
+
+
+@pytest.mark.parametrize("source", ["", "pack", "measured"])
+def test_a_limit_that_the_user_did_not_set_is_not_marked(source: str) -> None:
+    item = Evidence("loss", 3.0, "", "", ">", 2.0, "max_loss", source)
+
+    assert wording.evidence_line(item) == "loss: 3 (limit 2)"
