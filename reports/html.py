@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from markupsafe import Markup
+
 from auditor.finding import Finding
 from auditor.report import Report
 
@@ -100,8 +102,6 @@ def _content(report: Report) -> Mapping[str, object]:
 
 
 def _files() -> Mapping[str, object]:
-    from markupsafe import Markup
-
     style, script = _resource("report.css"), _resource("report.js")
     # Both come from this package, never from a report, so they are no user strings.
     return {"style": Markup(style), "style_hash": _hash(style),
