@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
-from auditor.finding import SEVERITIES, Finding
+from auditor.finding import SEVERITIES, Finding, Severity
 from auditor.packfile import Category
 from auditor.rule import Rule
 from auditor.scene import Scene, lineage
@@ -40,27 +41,30 @@ def hidden(fired: Sequence[Fired], rules: Sequence[Rule]) -> dict[str, str]:
     A finding that is hidden itself hides nothing; of two that hide each other, the one whose
     category comes first stands. An info finding hides only info rules.
     """
-    severity = {rule.id: rule.severity for rule in rules}
-    severity.update({item.rule.id: item.finding.severity for item in fired})
-    masks: dict[str, str] = {}
-    open_ = sorted(fired, key=lambda item: item.rule.rank)
-    while open_:
-        free = [item for item in open_ if not any(
-            _hides(other, item.rule.id, severity) for other in open_ if other is not item)]
-        standing = free or open_[:1]
-        for item in standing:
-            for name in item.rule.hides:
-                if name != item.rule.id and _hides(item, name, severity):
-                    masks.setdefault(name, item.rule.id)
-        done = {id(item) for item in standing}
-        open_ = [item for item in open_ if id(item) not in done and item.rule.id not in masks]
-    return masks
+    names = {item.rule.id: item for item in fired}
+    severities = {rule.id: rule.severity for rule in rules}
+    severities.update({name: item.finding.severity for name, item in names.items()})
+    hiders = {
+        rule.id: [item.rule.id for item in sorted(fired, key=lambda item: item.order)
+                  if _hides(item, rule.id, severities[rule.id])]
+        for rule in rules
+    }
+    real = _without_cycles({name: hiders[name] for name in names}, names)
+
+    @cache
+    def stands(name: str) -> bool:
+        return not any(stands(other) for other in real[name])
+
+    standing = {
+        name: next((other for other in real.get(name, found) if stands(other)), None)
+        for name, found in hiders.items()
+    }
+    return {name: other for name, other in standing.items() if other is not None}
 
 
-def _hides(item: Fired, name: str, severity: Mapping[str, str]) -> bool:
-    return name in item.rule.hides and (
-        item.finding.severity != "info" or severity.get(name, "info") == "info"
-    )
+def _hides(item: Fired, name: str, severity: Severity) -> bool:
+    return (name in item.rule.hides and name != item.rule.id
+            and (item.finding.severity != "info" or severity == "info"))
 
 
 def explain(fired: Sequence[Fired], scene: Scene) -> tuple[Finding, ...]:

@@ -9,7 +9,7 @@ import warnings
 MAX_LENGTH = 500
 MAX_DEPTH = 20
 
-_CHARACTERS = re.compile(r"[A-Za-z0-9_ .<>=!()+\-\t\n]*")
+_STRANGER = re.compile(r"[^A-Za-z0-9_ .<>=!()+\-]")
 _PREFIXES = re.compile(rf"(?:(?:\bnot\b|[-+])\s*){{{MAX_DEPTH},}}")
 _ASSIGNMENT = re.compile(r"(?<![<>=!])=(?!=)")
 
@@ -38,41 +38,44 @@ def parse_expression(line: str) -> ast.expr:
         ConditionError: The line is empty, too long, too deep, has characters that no condition
             needs, or is no expression.
     """
-    if len(line) > MAX_LENGTH:
-        raise ConditionError(
-            f"a condition has at most {MAX_LENGTH} characters, this one has {len(line)}",
-            line[:60], 0, 1,
-        )
-    plain = _CHARACTERS.match(line)
-    assert plain is not None
-    if plain.end() < len(line):
-        found = line[plain.end()]
-        why = "there is no arithmetic; let a probe measure it" if found in "*/%" else (
-            "it knows names, numbers, comparisons, and, or, not, brackets")
-        raise ConditionError(
-            f"{found!r} has no place in a condition: {why}", line, plain.end(), 1
-        )
-    if not line.strip():
-        raise ConditionError("the condition is empty", line, 0, 1)
+    _check_characters(line)
     _check_depth(line)
     start = len(line) - len(line.lstrip())
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)
-            warnings.simplefilter("ignore", DeprecationWarning)
+            # Python warns of "1or 2"; the names and kinds are checked later, whatever the blanks.
+            warnings.simplefilter("ignore")
             tree = ast.parse(line.lstrip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as problem:
-        offset = getattr(problem, "offset", None) or 1
-        column = min(start + offset - 1, max(len(line) - 1, 0))
         single = _ASSIGNMENT.search(line)
         if single:
             raise ConditionError("use == to compare", line, single.start(), 1) from None
+        offset = getattr(problem, "offset", None) or 1
+        column = min(start + offset - 1, len(line) - 1)
         raise ConditionError("this is no condition", line, column, 1) from None
     for node in ast.walk(tree):
         if isinstance(node, ast.expr):
             node.col_offset += start
             node.end_col_offset = (node.end_col_offset or 0) + start
     return tree
+
+
+def _check_characters(line: str) -> None:
+    if not line.strip():
+        raise ConditionError("the condition is empty", line, 0, 1)
+    if len(line) > MAX_LENGTH:
+        raise ConditionError(
+            f"a condition has at most {MAX_LENGTH} characters, this one has {len(line)}",
+            line[:60], 0, 1,
+        )
+    stranger = _STRANGER.search(line)
+    if stranger:
+        why = "it knows names, numbers, comparisons, and, or, not, brackets"
+        if stranger[0] in "*/%":
+            why = "there is no arithmetic; let a probe measure it"
+        raise ConditionError(
+            f"{stranger[0]!r} has no place in a condition: {why}", line, stranger.start(), 1
+        )
 
 
 def _check_depth(line: str) -> None:

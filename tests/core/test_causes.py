@@ -162,6 +162,22 @@ def test_of_two_that_hide_each_other_the_earlier_category_stands() -> None:
     assert [finding.rule for finding in found.findings] == ["b"]
 
 
+@pytest.mark.parametrize("names", list(itertools.permutations("abcd")))
+def test_in_a_circle_of_rules_that_hide_each_other_the_first_one_stands(
+    names: tuple[str, ...],
+) -> None:
+    rules = {
+        "a": rule("a", category="data", hides="[b]"),
+        "b": rule("b", category="gradient", hides="[c]"),
+        "c": rule("c", category="fit", hides="[a, d]"),
+        "d": rule("d", category="data"),
+    }
+
+    found = judge(*(rules[name] for name in names))
+
+    assert [finding.rule for finding in found.findings] == ["a", "c"]
+
+
 def test_an_info_finding_hides_no_worse_rule() -> None:
     found = judge(rule("a", severity="info", hides="[b, c]"), rule("b"),
                   rule("c", severity="info"))
