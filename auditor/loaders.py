@@ -49,7 +49,7 @@ def loader_source(found: Found, namespace: Namespace, *, training: bool) -> Load
     value, again = found.value, None
     if _is_function(value):
         def again() -> Any:
-            return call_filled(found.name, value, (), namespace.values)
+            return call_filled(found.name, found.value, (), namespace.values)
         with user_code(f"calling {found.name}()"):
             value = again()
     if isinstance(value, Iterator) and again is not None:
