@@ -119,10 +119,12 @@ def _excess(item: Comparison, values: Mapping[str, Scalar]) -> float:
         return -math.inf
     value = float(values[item.name])
     limit = float(values[item.limit]) if isinstance(item.limit, str) else float(item.limit or 0.0)
-    if item.operator in ("==", "!="):
+    # On the limit, also where both are infinite.
+    if value == limit or item.operator == "!=":
         return 0.0
     if value >= 0 and limit > 0:
-        away = math.log(value / limit) if value > 0 else -math.inf
+        # The quotient of the two can leave the range of a float.
+        away = math.log(value) - math.log(limit) if value > 0 else -math.inf
     else:
         away = value - limit
     return away if item.operator in (">", ">=") else -away
