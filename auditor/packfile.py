@@ -161,11 +161,10 @@ def _plain_path(location: tuple[str | int, ...]) -> Path:
 
 def _known_keys(model: type[BaseModel], path: Path) -> list[str]:
     """Return the keys that are legal at a path of the document."""
-    for part in path:
-        if isinstance(part, int) or part not in model.model_fields:
-            continue
-        inner = _inner_model(model.model_fields[part].annotation)
-        model = inner or model
+    # The content of a file that is a list stands in a field of this name.
+    for part in ("root", *path):
+        if part in model.model_fields:
+            model = _inner_model(model.model_fields[str(part)].annotation) or model
     return list(model.model_fields)
 
 

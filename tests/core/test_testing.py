@@ -113,6 +113,11 @@ def test_a_file_of_another_form_is_refused_with_its_place(tmp_path: Path, text: 
     assert refusal.value.where.startswith("some-rule.yaml:")
 
 
+def test_an_unknown_key_of_a_case_is_shown_with_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(PackError, match="unknown key 'observed'; did you mean 'observe'?"):
+        written(tmp_path, "- name: x\n  expect: fired\n  observed: {}")
+
+
 def page(*, drop: str = "", extra: str = "") -> str:
     parts = [f"## {heading}\nText.\n" for heading in HEADINGS if heading != drop]
     return "\n".join(["# some-rule\n", *parts, extra])

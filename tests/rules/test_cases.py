@@ -7,12 +7,19 @@ from pathlib import Path
 import pytest
 
 from auditor import registry
+from auditor.probe import Probe
 from auditor.rule import Rule
 from auditor.testing import RuleCase, load_cases, missing_kinds, page_problems, run_case
 
-RULES = registry.rules().items
+PACKS = registry.rules()
+RULES = PACKS.items
 CASES = Path(__file__).parent / "cases"
 FILES = sorted(CASES.glob("*.yaml"))
+
+
+@pytest.fixture(scope="module")
+def probes() -> registry.Found[type[Probe]]:
+    return registry.probes()
 
 
 def every_case() -> list[object]:
@@ -41,8 +48,10 @@ def test_a_rule_has_a_page_with_the_right_headings(rule: Rule) -> None:
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=lambda rule: rule.id)
-def test_a_rule_speaks_of_what_our_probes_measure(rule: Rule) -> None:
-    registry.check_rules([rule], registry.rules(), registry.probes())
+def test_a_rule_speaks_of_what_our_probes_measure(
+    rule: Rule, probes: registry.Found[type[Probe]]
+) -> None:
+    registry.check_rules([rule], PACKS, probes)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
