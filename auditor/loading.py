@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
+import functools
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from types import ModuleType
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
+from auditor import lightning
 from auditor.calls import accepts, required_names
 from auditor.errors import TargetError
 from auditor.isolation import seed_all, undisturbed
+from auditor.keepsakes import Keepsakes
 from auditor.loaders import loader_source
 from auditor.models import find_model, model_source, traits_of
 from auditor.names import (
@@ -21,6 +27,7 @@ from auditor.names import (
     STEP,
     TRAIN_LOADER,
     VAL_LOADER,
+    Found,
     Namespace,
 )
 from auditor.observation import Place
@@ -29,7 +36,6 @@ from auditor.sourcemap import (
     forget,
     place_of_definition,
     recording,
-    take_layer_places,
     take_place,
 )
 from auditor.spec import Spec, parse_spec
@@ -42,6 +48,13 @@ from auditor.target import (
     WithTrainingStep,
 )
 from auditor.usercode import user_code
+
+# A model object's other initialisations come from running the file again: only a quick one is.
+_QUICK_SECONDS = 2.0
+# The first run also imports the libraries, which a second one has for nothing.
+_QUICK_FIRST_SECONDS = 20.0
+
+Made = TypeVar("Made")
 
 
 def load(
@@ -65,62 +78,103 @@ def load(
     with undisturbed(), home():
         seed_all(seed)
         with recording():
+            begin = time.perf_counter()
             module = home.run(seconds)
+            quick = time.perf_counter() - begin < _QUICK_FIRST_SECONDS
             namespace = Namespace(parsed.given, vars(module), names or {})
-            target = _target(parsed, namespace, seed)
-        forget(*vars(module).values())
-    return replace(target, device=_device(device), surroundings=home)
+            target = _ready_made(parsed, namespace)
+            if target is None:
+                target = _target(namespace, seed, partial(home.run_again, _QUICK_SECONDS)
+                                 if quick else None)
+        forget(*home.values())
+        keepsakes = Keepsakes(home.values())
+    home.on_leaving(keepsakes.restore)
+    return _at_home(replace(target, file=parsed.given, device=_device(device)), home, keepsakes)
 
 
-def _target(spec: Spec, namespace: Namespace, seed: int) -> Target:
-    ready = _ready_made(spec, namespace)
-    if ready is not None:
-        return replace(ready, file=spec.given)
-    found = find_model(namespace)
-    source = model_source(found, namespace, seed)
-    data = namespace.find(TRAIN_LOADER)
-    if data is None:
-        raise namespace.missing(TRAIN_LOADER)
+def _target(
+    namespace: Namespace, seed: int, run_again: Callable[[], ModuleType] | None,
+) -> Target:
+    attachment = lightning.Attachment(namespace)
+    source = model_source(find_model(namespace), namespace, seed, attachment.attach, run_again)
+    data, val_data = _data(namespace, source.sample)
     loader = loader_source(data, namespace, training=True)
-    val_data = namespace.find(VAL_LOADER)
     val = loader_source(val_data, namespace, training=False) if val_data is not None else None
-    kind, compute, loss_fn, loss_name = _compute(namespace)
-    optimizer = optimizer_source(namespace.find(OPTIMIZER), namespace, source)
+    attachment.know_length(loader.sample)
+    loss = _loss(namespace, source.sample)
+    found = namespace.find(OPTIMIZER) or lightning.optimizer_of(source.sample)
+    optimizer = optimizer_source(found, namespace, source)
     schedule = namespace.find(SCHEDULER)
-    places = take_layer_places(source.sample)
     names = {
-        "model": source.name, "train_loader": loader.name,
-        "val_loader": val.name if val else "", "loss" if kind != "step" else "step": loss_name,
+        "model": source.name, "train_loader": loader.name, "val_loader": val.name if val else "",
+        "step" if loss.kind == "step" else "loss": loss.name,
         "optimizer": optimizer.name, "scheduler": schedule.name if schedule else "",
     }
     notes = [*source.notes, *loader.notes, *(val.notes if val else ())]
     if not optimizer.given:
-        notes.append(
-            f"The file has no optimizer; AdamW(lr={DEFAULT_LR:g}) stands in for it.",
-        )
+        notes.append(f"The file has no optimizer; AdamW(lr={DEFAULT_LR:g}) stands in for it.")
     return Target(
         name=type(source.sample).__name__,
-        file=spec.given,
+        file=namespace.file,
         make_model=source.make,
         make_train_loader=loader.make,
-        compute=compute,
-        kind=kind,
-        make_optimizer=optimizer.make,
+        compute=loss.compute,
+        kind=loss.kind,
+        make_optimizer=lambda model: attachment.clip(optimizer.make(model)),
         make_val_loader=val.make if val else None,
         make_scheduler=scheduler_maker(schedule, namespace, optimizer),
-        loss_fn=loss_fn,
+        loss_fn=loss.loss_fn,
         reinitialises=source.reinitialises,
         optimizer_given=optimizer.given,
-        places=places,
+        places=source.places,
         optimizer_place=take_place(optimizer.sample) if optimizer.given else None,
         loader_place=take_place(loader.sample),
         val_loader_place=take_place(val.sample) if val else None,
-        loss_place=_loss_place(loss_fn),
-        model_place=places.get(""),
+        loss_place=loss.place,
+        model_place=source.places.get(""),
         names={role: name for role, name in names.items() if name},
         notes=tuple(notes),
         traits=traits_of(source.sample),
     )
+
+
+def _at_home(target: Target, home: Surroundings, keepsakes: Keepsakes) -> Target:
+    """Return the target with factories that run in the user's surroundings."""
+    def inside(make: Callable[..., Made]) -> Callable[..., Made]:
+        @functools.wraps(make)
+        def making(*arguments: Any) -> Made:
+            with home():
+                return make(*arguments)
+        return making
+
+    def make_model() -> nn.Module:
+        keepsakes.restore()
+        return target.make_model()
+
+    return replace(
+        target,
+        make_model=inside(make_model),
+        make_train_loader=inside(target.make_train_loader),
+        make_optimizer=inside(target.make_optimizer),
+        make_val_loader=inside(target.make_val_loader) if target.make_val_loader else None,
+        make_scheduler=inside(target.make_scheduler) if target.make_scheduler else None,
+        surroundings=home,
+    )
+
+
+def _data(namespace: Namespace, model: nn.Module) -> tuple[Found, Found | None]:
+    """Return what gives the training and the validation data.
+
+    Raises:
+        TargetError: There is no training data.
+    """
+    data, val = namespace.find(TRAIN_LOADER), namespace.find(VAL_LOADER)
+    if data is None and lightning.is_lightning(model):
+        data, own_val = lightning.loaders_of(model, namespace)
+        val = val or own_val
+    if data is None:
+        raise namespace.missing(TRAIN_LOADER)
+    return data, val
 
 
 def _ready_made(spec: Spec, namespace: Namespace) -> Target | None:
@@ -134,30 +188,48 @@ def _ready_made(spec: Spec, namespace: Namespace) -> Target | None:
     return next((v for v in namespace.values.values() if isinstance(v, Target)), None)
 
 
-def _compute(namespace: Namespace) -> tuple[str, ComputeLoss, Any, str]:
-    """Return kind, forward and loss, the loss itself, and its name."""
-    step, loss = namespace.find(STEP), namespace.find(LOSS)
+@dataclass(frozen=True)
+class _Loss:
+    kind: str
+    compute: ComputeLoss
+    name: str = ""
+    loss_fn: Any = None
+    place: Place | None = None
+
+
+def _loss(namespace: Namespace, model: nn.Module) -> _Loss:
+    """Return forward and loss, as the user's own training does them.
+
+    A step says more than a loss function beside it: it is what is trained with.
+    """
+    step = namespace.find(STEP)
     if step is not None:
-        return "step", WithTrainingStep(step.value), None, step.name
-    if loss is None:
-        return "model", WithModelLoss(), None, ""
-    value = loss.value
+        place = place_of_definition(step.value)
+        return _Loss("step", WithTrainingStep(step.value), step.name, place=place)
+    if lightning.trains_itself(model):
+        place = place_of_definition(getattr(type(model), "training_step", None))
+        return _Loss("step", lightning.WithLightningStep(), "training_step", place=place)
+    found = namespace.find(LOSS)
+    if found is None:
+        return _Loss("model", WithModelLoss())
+    return _of_function(namespace, found)
+
+
+def _of_function(namespace: Namespace, found: Found) -> _Loss:
+    value = found.value
     if isinstance(value, type) or not (isinstance(value, nn.Module) or accepts(value, 2)):
-        with user_code(f"calling {loss.name}()"):
+        with user_code(f"calling {found.name}()"):
             value = value()
-    needed = [] if isinstance(value, nn.Module) else required_names(value)
-    if len(needed) == 2 and needed[0] in ("model", "net"):
-        return "step", WithTrainingStep(value), None, loss.name
     if not callable(value):
         raise TargetError(
-            f"{namespace.file}: {loss.name}() gave a {type(value).__name__}, not a loss function.",
+            f"{namespace.file}: {found.name}() gave a {type(value).__name__}, not a loss function.",
             hint="The audit calls it with (output, target).",
         )
-    return "loss", WithLossFunction(value), value, loss.name
-
-
-def _loss_place(loss_fn: Any) -> Place | None:
-    return take_place(loss_fn) or place_of_definition(loss_fn) if loss_fn is not None else None
+    place = take_place(value) or place_of_definition(value)
+    needed = [] if isinstance(value, nn.Module) else required_names(value)
+    if len(needed) == 2 and needed[0] in ("model", "net"):
+        return _Loss("step", WithTrainingStep(value), found.name, place=place)
+    return _Loss("loss", WithLossFunction(value), found.name, value, place)
 
 
 def _device(name: str) -> torch.device:

@@ -7,6 +7,7 @@ import inspect
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -14,9 +15,12 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from auditor.calls import call_filled, required_names
-from auditor.errors import TargetError
+from auditor.errors import TargetError, TargetTimeout
 from auditor.isolation import seed_all, seeded
 from auditor.names import MODEL, Found, Namespace
+from auditor.observation import Place
+from auditor.reruns import Reruns, state_of
+from auditor.sourcemap import take_layer_places
 from auditor.usercode import is_users, user_code
 
 # Building the model a second time tells whether it draws its weights; slow ones are not.
@@ -29,10 +33,11 @@ class ModelSource:
 
     Attributes:
         make: Returns a fresh model.
-        sample: One model, made while places were recorded; never trained.
+        sample: One model; never trained.
         original: The user's own object, when the file holds one instead of a function.
         reinitialises: `make` draws new weights.
         name: In the user's file.
+        places: Layer path -> line of the user's file that makes it.
         notes: Sentences for the report.
     """
 
@@ -41,6 +46,7 @@ class ModelSource:
     original: nn.Module | None
     reinitialises: bool
     name: str
+    places: Mapping[str, Place]
     notes: tuple[str, ...] = ()
 
 
@@ -69,14 +75,24 @@ def find_model(namespace: Namespace) -> Found:
     raise namespace.missing(MODEL)
 
 
-def model_source(found: Found, namespace: Namespace, seed: int) -> ModelSource:
+def model_source(
+    found: Found, namespace: Namespace, seed: int, finish: Callable[[nn.Module], nn.Module],
+    run_again: Callable[[], ModuleType] | None,
+) -> ModelSource:
     """Return the source of fresh models for what the file holds.
+
+    Args:
+        found: What makes the model.
+        namespace: Of the file.
+        seed: Of the first model that a function makes.
+        finish: Does what is left to do to every model that is handed out, and returns it.
+        run_again: Runs the file once more; None when that would take too long.
 
     Raises:
         TargetError: The user's code failed, or gave no model.
     """
     if isinstance(found.value, nn.Module):
-        return of_object(found.name, found.value)
+        return _of_object(found, found.value, finish, run_again)
 
     def build() -> nn.Module:
         return _model_in(found.name, call_filled(found.name, found.value, (), namespace.values))
@@ -85,28 +101,73 @@ def model_source(found: Found, namespace: Namespace, seed: int) -> ModelSource:
     with user_code(f"calling {found.name}()"):
         seed_all(seed)
         sample = build()
-    if time.perf_counter() - begin > _SLOW_BUILD_SECONDS:
-        return ModelSource(build, sample, None, True, found.name)
+    seconds = time.perf_counter() - begin
+    places = take_layer_places(sample)
+    if seconds > _SLOW_BUILD_SECONDS:
+        return ModelSource(
+            lambda: finish(build()), finish(sample), None, True, found.name, places)
     with user_code(f"calling {found.name}() a second time"), seeded(seed + 1):
         second = build()
     if second is sample:
-        return of_object(found.name, sample)
-    make = build
-    if _share_tensors(sample, second):
-        # Trials would change what the copies share; the user's own part stays as it is.
-        def make() -> nn.Module:
-            return copied(build())
-    if not any(True for _ in sample.parameters()) or not same_state(sample, second):
-        return ModelSource(make, sample, None, True, found.name)
-    note = (f"{found.name}() makes the same weights each time, so one initialisation was seen.",)
-    return ModelSource(make, sample, None, False, found.name, note)
+        return _of_object(found, sample, finish, run_again, places)
+    fixed = same_state(sample, second)
+    # Trials would change what the models share; the user's own part stays as it is.
+    private = copied if _share_tensors(sample, second) else _as_it_is
+    note = f"{found.name}() makes the same weights each time, so one initialisation was seen."
+    return ModelSource(
+        lambda: finish(private(build())), finish(private(sample)), None, not fixed, found.name,
+        places, (note,) if fixed else (),
+    )
 
 
-def of_object(name: str, model: nn.Module) -> ModelSource:
-    """Return a source of exact copies of the user's own object."""
-    with user_code(f"copying {name}"):
+def _of_object(
+    found: Found, model: nn.Module, finish: Callable[[nn.Module], nn.Module],
+    run_again: Callable[[], ModuleType] | None, places: Mapping[str, Place] | None = None,
+) -> ModelSource:
+    """Return a source of copies of the user's own object, under other seeds if that is quick."""
+    with user_code(f"copying {found.name}"):
         pristine = copied(model)
-    return ModelSource(lambda: copied(pristine), model, model, False, name)
+    seen = take_layer_places(pristine)
+    reruns, why = _reruns(found, pristine, run_again)
+
+    def make() -> nn.Module:
+        fresh = copied(pristine)
+        return finish(transplanted(fresh, reruns.state()) if reruns is not None else fresh)
+
+    note = (f"{found.name} is an object, and {why}; one initialisation was seen.",) if why else ()
+    return ModelSource(
+        make, finish(copied(pristine)), model, reruns is not None, found.name, places or seen, note,
+    )
+
+
+def _reruns(
+    found: Found, pristine: nn.Module, run_again: Callable[[], ModuleType] | None,
+) -> tuple[Reruns | None, str]:
+    """Return the runs that give other initialisations, or why there are none."""
+    if run_again is None:
+        return None, "running the file again takes too long"
+
+    def find(values: Mapping[str, Any]) -> nn.Module:
+        value = Namespace("", values, {}).resolve(found.name)
+        made = value if isinstance(value, nn.Module) else call_filled(found.name, value, (), values)
+        return _model_in(found.name, made)
+
+    reruns = Reruns(run_again, find)
+    own = state_of(pristine)
+    try:
+        other = reruns.state()
+    except TargetError as problem:
+        return None, "running the file again " + (
+            "takes too long" if isinstance(problem, TargetTimeout) else "fails")
+    if {n: t.shape for n, t in own.items()} != {n: t.shape for n, t in other.items()}:
+        return None, "running the file again gives a model of another shape"
+    if all(_equal(own[name], other[name]) for name in own):
+        return None, "running the file again gives the same weights"
+    return reruns, ""
+
+
+def _as_it_is(model: nn.Module) -> nn.Module:
+    return model
 
 
 def copied(model: nn.Module) -> nn.Module:
@@ -118,12 +179,6 @@ def copied(model: nn.Module) -> nn.Module:
             if isinstance(value, Tensor) and not value.is_leaf:
                 memo[id(value)] = value.detach().clone()
     return copy.deepcopy(model, memo)
-
-
-def state_of(model: nn.Module) -> dict[str, Tensor]:
-    """Return all parameters and buffers by name, those that are not saved too."""
-    tensors = dict(model.named_parameters(remove_duplicate=False))
-    return {**tensors, **dict(model.named_buffers(remove_duplicate=False))}
 
 
 def same_state(one: nn.Module, other: nn.Module) -> bool:

@@ -11,7 +11,7 @@ import importlib
 import importlib.util
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -48,6 +48,7 @@ class Surroundings:
         self._defaults: Defaults | None = None
         self._filters: list[object] | None = None
         self._displaced = _displaced_names(spec)
+        self._on_leaving: Callable[[], None] | None = None
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
@@ -65,6 +66,8 @@ class Surroundings:
                 yield
             finally:
                 self._inside -= 1
+                if self._on_leaving is not None:
+                    self._on_leaving()
                 self._leave()
                 outer.apply()
                 defaults.apply()
@@ -85,6 +88,29 @@ class Surroundings:
             if self._spec.is_package_member:
                 return importlib.import_module(self._spec.module)
             return _execute(self._spec)
+
+    def run_again(self, seconds: float) -> ModuleType:
+        """Run the file once more; the modules of the first run stay in place after.
+
+        Raises:
+            TargetError: As `run`.
+        """
+        first = self._own_modules()
+        try:
+            return self.run(seconds)
+        finally:
+            for name in self._own_modules():
+                del sys.modules[name]
+            sys.modules.update(first)
+
+    def values(self) -> Iterator[object]:
+        """Yield what the user's modules hold; call it inside."""
+        for module in self._own_modules().values():
+            yield from vars(module).values()
+
+    def on_leaving(self, restore: Callable[[], None]) -> None:
+        """Call this whenever everything is taken away again."""
+        self._on_leaving = restore
 
     def _enter(self, outer: Interpreter) -> None:
         if self._interpreter is None:
