@@ -10,7 +10,7 @@ from keyword import iskeyword
 from auditor.condition import Comparison
 from auditor.finding import SEVERITIES, Confidence, Evidence, Finding, Fix, Severity
 from auditor.observation import Measurement, Scalar
-from auditor.rule import Rule
+from auditor.rule import FixTemplate, Rule
 from auditor.scene import Scene
 
 # More subjects than this are one story told again.
@@ -62,10 +62,20 @@ def finding(rule: Rule, fired: Sequence[Case], total: int, scene: Scene) -> Find
         place=scene.place(rule.place, worst.subject),
         evidence=_evidence(rule, ranked, worst, scene),
         fixes=tuple(
-            Fix(fix.summary.fill(texts), fix.code.fill(texts), fix.safety.fill(texts), fix.remedy)
-            for fix in rule.fixes if fix.when is None or fix.when.holds(worst.values)
+            _fix(template, texts) for template in rule.fixes
+            if not template.summary.lacks(texts)
+            and (template.when is None or template.when.holds(worst.values))
         ),
         references=rule.references,
+    )
+
+
+def _fix(template: FixTemplate, texts: Mapping[str, Scalar]) -> Fix:
+    return Fix(
+        summary=template.summary.fill(texts),
+        # A snippet with a hole is no code; the words alone still help.
+        code="" if template.code.lacks(texts) else template.code.fill(texts),
+        safety=template.safety.fill(texts), remedy=template.remedy,
     )
 
 

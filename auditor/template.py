@@ -40,6 +40,10 @@ class Template:
     text: str
     names: frozenset[str]
 
+    def lacks(self, values: Mapping[str, Scalar]) -> bool:
+        """Tell whether a value is missing that the text speaks of."""
+        return not self.names <= values.keys()
+
     def fill(self, values: Mapping[str, Scalar]) -> str:
         """Return the text with the values set in; "?" where a value is missing."""
         return "".join(

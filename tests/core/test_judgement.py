@@ -97,6 +97,14 @@ def test_a_fix_is_shown_only_where_its_condition_holds() -> None:
     assert [fix.summary for fix in finding.fixes] == ["always"]
 
 
+def test_a_fix_with_a_hole_is_left_out_and_a_snippet_with_one_too() -> None:
+    fixes = "[{summary: '{z}'}, {summary: '{x}', code: 'f({z})'}, {summary: s, code: 'f({x})'}]"
+
+    finding = fired(rule("a", fixes=fixes), {"x": {"fc1": 1}})
+
+    assert [(fix.summary, fix.code) for fix in finding.fixes] == [("1", ""), ("s", "f(1)")]
+
+
 def test_evidence_holds_value_and_effective_limit_with_its_source() -> None:
     judged = rule("a", "x > limit and y >= 2",
                   thresholds="{limit: {default: 0.5, unit: share, source: s}}",
