@@ -7,8 +7,10 @@ from .determinism import Determinism
 from .embedding import Embedding
 from .information import Information
 from .initial_loss import InitialLoss
+from .learning_rate import LearningRate
 from .mixing import Mixing
 from .objective import Objective
+from .overfit import Overfit
 from .padding import Padding
 from .reduction import Reduction
 from .standardised import Standardised
@@ -17,4 +19,5 @@ from .wiring import Wiring
 PROBES = (
     Data, Standardised, Information, Broadcast, Collapse, Determinism, Embedding, InitialLoss,
     Mixing, Objective, Padding, Reduction, Wiring,
+    LearningRate, Overfit,
 )

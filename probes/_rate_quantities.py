@@ -1,0 +1,48 @@
+"""What the learning-rate probe can measure."""
+
+from __future__ import annotations
+
+from auditor.observation import Quantity
+
+ENDING = ("loss_swing", "loss_reversals", "swing_to_batch_noise")
+DECAY = ("decay_gain", "decay_gain_p")
+
+LEARNING_RATE: tuple[Quantity, ...] = (
+    Quantity("user_lr", "", "the user's rate (peak, first parameter group)"),
+    Quantity("suggested_lr", "", "the rate that won the race"),
+    Quantity("lr_ratio", "times", "the user's rate over the suggested one"),
+    Quantity("flat_lr_low", "", "lowest raced rate as good as the suggested one"),
+    Quantity("flat_lr_high", "", "highest raced rate as good as the suggested one"),
+    Quantity("stable_lr_low", "", "lowest rate at which the sweep's loss falls"),
+    Quantity("stable_lr_high", "", "highest rate at which the sweep's loss stays below its start"),
+    Quantity("lr_trial_steps", "steps", "length of a trial"),
+    Quantity("warms_up", "", "the user's schedule has a warm-up", kind="flag"),
+    Quantity("best_descent", "share",
+             "how far the best rate falls below the best constant prediction"),
+    Quantity("sweep_improves", "", "the sweep's loss falls by more than its noise", kind="flag"),
+    Quantity("sweep_descent", "share", "how far the sweep's loss falls below its start"),
+    Quantity("lr_gap", "share",
+             "how far the user's rate ends behind, relative to what the suggested one learns"),
+    Quantity("lr_gap_least", "share", "the smallest such gap over the seeds"),
+    Quantity("lr_gap_warm", "share",
+             "the gap that a warm-up leaves; the gap itself where none was tried"),
+    Quantity("warmup_tried", "", "a trial with a warm-up was called for", kind="flag"),
+    Quantity("warmup_diverges", "", "the trial with a warm-up blew up, too", kind="flag"),
+    Quantity("lr_gap_p", "", "paired t-test over the seeds that the user's rate ends higher"),
+    Quantity("lr_trials", "", "pairs of trials"),
+    Quantity("blown_up_share", "share", "trials at the user's rate that end above their start"),
+    Quantity("initial_trial_loss", "loss", "loss before the trials"),
+    Quantity("user_loss_after", "loss", "loss after the trials at the user's rate"),
+    Quantity("suggested_loss_after", "loss", "loss after the trials at the suggested rate"),
+    Quantity("lr_speedup", "times", "how much sooner the suggested rate gets as far"),
+    Quantity("epoch_steps", "steps", "an epoch, or a small training run if that is longer"),
+    Quantity("epoch_progress", "share",
+             "what the user's rate learns in that time, relative to a trial at the suggested rate"),
+    Quantity("loss_swing", "share",
+             "spread of a fixed batch's loss from step to step, relative to what was learned"),
+    Quantity("loss_reversals", "share", "steps at which that loss changes its direction"),
+    Quantity("swing_to_batch_noise", "times", "that spread over the spread from batch to batch"),
+    Quantity("decay_gain", "share",
+             "how much further a cosine decay gets, relative to what was learned"),
+    Quantity("decay_gain_p", "", "paired t-test over batches that the decay ends lower"),
+)

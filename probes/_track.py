@@ -1,0 +1,247 @@
+"""One initialisation and one order of batches, on which runs at different rates compete.
+
+Every run on a track begins at the same weights, sees the same batches in the same order, and is
+judged on the same further batches with the same random numbers (dropout): only what the runs do
+differently can make them differ.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean, median
+from typing import Any
+
+import torch
+
+from auditor import batches, task
+from auditor.isolation import seed_all, seeded
+from auditor.losscall import LossCall, LossCalls
+from auditor.probe import ProbeContext
+from auditor.recorder import watching
+from auditor.trial import Bench, Changes, Outcome, Snapshot, run
+
+EVALUATED = 6
+# Reading batches may take this part of a probe's time.
+_FETCH_SHARE = 0.25
+_FIRST_BATCHES = 8
+# A watched loss is the user's whole loss when they agree this well.
+_SAME = 1e-3
+# A loss that ends above its start by this part, or by twice the spread over batches, has blown up.
+_CLEARLY = 0.1
+_MOST_VALUES = 20_000_000
+
+
+@dataclass
+class Run:
+    """One run on a track.
+
+    Attributes:
+        lr: Its rate.
+        losses: Loss of each step before its update.
+        outcome: As of the trial.
+        after: Loss on each evaluation batch at the end; infinite when it diverged.
+        state: Where to go on from; None once it is out of the race.
+    """
+
+    lr: float
+    losses: list[float]
+    outcome: Outcome
+    after: tuple[float, ...] = ()
+    state: Snapshot | None = None
+
+    @property
+    def loss(self) -> float:
+        """Mean loss on the evaluation batches at the end."""
+        return fmean(self.after) if self.after else math.inf
+
+
+class Track:
+    """A bench at its start, with batches to train on and others to be judged on.
+
+    Must be made and used inside `isolation.seeded`.
+
+    Args:
+        context: Of the probe.
+        steps: Batches that a run is going to need.
+        number: 0 for the audit's own seed; further ones draw new weights and another order.
+        changes: Of every run.
+        only: Train on this batch alone and judge by it: how well it is memorised.
+
+    Attributes:
+        train: Batches of the runs, in order.
+        judges: Batches that judge; none of them is trained on when there are enough.
+        before: Loss on each judge at the start.
+        uninformed: Loss of the best constant prediction on the judges; None when unknown.
+    """
+
+    def __init__(
+        self, context: ProbeContext, steps: int, *, number: int = 0, changes: Changes | None = None,
+        only: Any = None,
+    ) -> None:
+        self.context = context
+        self.seed = context.seed + 1000 * number
+        if only is not None:
+            self.train = self.judges = [only]
+        else:
+            self.train, self.judges = _divided(stored_batches(context, steps + EVALUATED), number)
+        seed_all(self.seed)
+        self.bench = Bench(context.target, changes)
+        self._ratios = _ratios(self.bench.base_lrs)
+        self.user_lr = self.bench.lr
+        self.start = self.bench.snapshot()
+        self.before, calls = self._look(self.judges)
+        self.uninformed = _uninformed(calls, self.before)
+
+    @property
+    def reference(self) -> float:
+        """What has to be beaten: the loss at the start or the uninformed one, if lower."""
+        start = fmean(self.before)
+        return start if self.uninformed is None else min(start, self.uninformed)
+
+    def blown_up(self, run: Run) -> bool:
+        """Tell whether a run diverged or ended clearly above its start."""
+        start = fmean(self.before)
+        margin = max(_CLEARLY * abs(start), 2 * _spread(self.before))
+        return run.outcome == "diverged" or run.loss > start + margin
+
+    def gap(self, run: Run, better: Run) -> float:
+        """Return how far a run ended behind another, relative to what that one learned.
+
+        0 is as good, 1 is nothing learned (beyond the best constant), more is worse than that. A
+        diverged run counts as not having moved. 0 as well when the better one learned nothing.
+        """
+        learned = self.reference - better.loss
+        if not math.isfinite(learned) or learned <= 0:
+            return 0.0
+        ended = run.loss if math.isfinite(run.loss) else max(fmean(self.before), self.reference)
+        return (ended - better.loss) / learned
+
+    @property
+    def unbearable(self) -> float:
+        """The loss above which a run has blown up: about twice the one at the start."""
+        start = fmean(self.before)
+        return start + max(abs(start), 10 * _spread(self.before))
+
+    def set_lr(self, lr: float) -> None:
+        """Set the rate of all groups, which keep their ratios."""
+        self.bench.base_lrs = [lr * ratio for ratio in self._ratios]
+
+    def begin(self, *, warmup_steps: int | None = None) -> None:
+        """Go back to the start."""
+        self.bench.changes = replace(self.bench.changes, warmup_steps=warmup_steps)
+        self.bench.restore(self.start)
+
+    def go(
+        self, lr: float, steps: int, *, state: Snapshot | None = None,
+        rate: Callable[[int], float] | None = None, warmup_steps: int | None = None,
+        patient: bool = True, judged: bool = True,
+    ) -> Run:
+        """Take steps from the start, or from a state that an earlier run left.
+
+        Args:
+            lr: Of the first group.
+            steps: How many.
+            state: Where to begin.
+            rate: Gives the rate at each of these steps instead of `lr`.
+            warmup_steps: Linear warm-up; None keeps the user's (shortened), 0 has none.
+            patient: Go on although the loss has blown up; it may come back.
+            judged: Evaluate at the end and keep the state.
+        """
+        self.begin(warmup_steps=warmup_steps)
+        if state is not None:
+            self.bench.restore(state)
+        stream = self._stream(steps, rate or (lambda _: lr))
+        stop = None if patient else self._hopeless
+        result = run(self.bench, stream, deadline=self.context.deadline, stop=stop)
+        self.context.note.steps += len(result.losses)
+        done = Run(lr, result.losses, result.outcome)
+        if judged and result.outcome != "diverged":
+            done.after = tuple(self.evaluate())
+            done.state = self.bench.snapshot()
+        return done
+
+    def step(self) -> float:
+        """Take one step at the present rate on the next batch; return the loss before it."""
+        self.context.note.steps += 1
+        return self.bench.step(batches.private(self.train[self.bench.steps % len(self.train)]))
+
+    def evaluate(self) -> list[float]:
+        """Return the loss on each judge at the present weights, always with the same noise."""
+        losses, _ = self._look(self.judges)
+        return [loss if math.isfinite(loss) else math.inf for loss in losses]
+
+    def loss_of(self, batch: Any, seed: int | None = None) -> float:
+        """Return the loss of a batch at the present weights, without a step."""
+        with seeded(self.seed if seed is None else seed):
+            return float(self.bench.loss(batches.private(batch)).loss.detach())
+
+    def _look(self, chosen: Sequence[Any]) -> tuple[list[float], list[LossCall]]:
+        losses: list[float] = []
+        calls: list[LossCall] = []
+        for batch in chosen:
+            listener = LossCalls()
+            with watching(self.bench.model, listener):
+                losses.append(self.loss_of(batch))
+            if len(listener.calls) == 1 and listener.calls[0].input.numel() < _MOST_VALUES:
+                calls += listener.calls
+        return losses, calls
+
+    def _stream(self, steps: int, rate: Callable[[int], float]) -> Iterator[Any]:
+        first = self.bench.steps
+        for step in range(steps):
+            self.set_lr(rate(step))
+            yield batches.private(self.train[(first + step) % len(self.train)])
+
+    def _hopeless(self, losses: Sequence[float]) -> bool:
+        return len(losses) >= 4 and min(losses[-4:]) > self.unbearable
+
+
+def stored_batches(context: ProbeContext, wanted: int) -> list[Any]:
+    """Return up to `wanted` training batches, fewer when the loader is slow."""
+    first = context.batches.train(min(wanted, _FIRST_BATCHES))
+    waits = context.batches.training_pass.waits
+    if not waits or len(first) < min(wanted, _FIRST_BATCHES):
+        return first
+    known = len(context.batches.training_pass.batches)
+    left = max(context.deadline - time.monotonic(), 0.0)
+    affordable = known + _FETCH_SHARE * left / max(median(waits), 1e-6)
+    return context.batches.train(int(min(wanted, affordable)))
+
+
+def _divided(stored: list[Any], number: int) -> tuple[list[Any], list[Any]]:
+    """Return the batches to train on, rotated for each further track, and those that judge."""
+    judges = stored[-min(EVALUATED, len(stored)):]
+    train = stored[:-len(judges)]
+    if len(train) < 2 * len(judges):
+        # Too few to set some aside: what is judged then is how well the training data are learned.
+        train = stored
+    turn = (number * len(train)) // 3 % len(train)
+    return train[turn:] + train[:turn], judges
+
+
+def _ratios(rates: Sequence[float]) -> list[float]:
+    first = rates[0]
+    return [rate / first if first else 1.0 for rate in rates]
+
+
+def _uninformed(calls: list[LossCall], losses: Sequence[float]) -> float | None:
+    """Return the loss of the best constant, scaled as the user scales the watched loss."""
+    if len(calls) != len(losses):
+        return None
+    values = [task.value(call) for call in calls]
+    scales = [loss / value for loss, value in zip(losses, values, strict=True)
+              if value is not None and math.isfinite(value) and value != 0]
+    if len(scales) != len(losses) or not all(math.isfinite(scale) for scale in scales):
+        return None
+    scale = fmean(scales)
+    if any(abs(one - scale) > _SAME * abs(scale) for one in scales):
+        return None
+    constant = task.uninformed_loss(calls)
+    return None if constant is None else constant * scale
+
+
+def _spread(values: Sequence[float]) -> float:
+    return float(torch.tensor(values).std()) if len(values) > 1 else 0.0

@@ -1,0 +1,164 @@
+"""Closer looks at the user's rate: taken only where the race gives a reason, or at little cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from auditor.probe import ProbeContext
+
+from ._paired import Paired, paired
+from ._track import Run, Track
+
+# Further initialisations for a comparison that matters.
+TRACKS = 2
+# Steps of the look at the end of the user's run.
+LOOK = 16
+# What a swing is compared with, at least, relative to the loss of an uninformed model.
+_LEAST_LEARNED = 0.05
+
+
+@dataclass
+class Comparison:
+    """The user's rate against the suggested one on several tracks.
+
+    Attributes:
+        gaps: How far the user's run ended behind, per track (see `Track.gap`).
+        blown: Whether the user's run diverged or ended above its start, per track.
+        pairs: (user, suggested) losses at the end, per track.
+        warm_gaps: The gaps with a linear warm-up, where that was tried.
+        warm_blown: Whether the run with the warm-up blew up.
+    """
+
+    gaps: list[float]
+    blown: list[bool]
+    pairs: list[tuple[float, float]]
+    warm_gaps: list[float]
+    warm_blown: list[bool]
+
+    @property
+    def test(self) -> Paired:
+        """The paired test over the tracks that the user's run ends behind."""
+        return paired(self.gaps, [0.0] * len(self.gaps))
+
+    def add(self, track: Track, user: Run, suggested: Run) -> None:
+        """Count one more track."""
+        self.gaps.append(track.gap(user, suggested))
+        self.blown.append(track.blown_up(user))
+        self.pairs.append((user.loss, suggested.loss))
+
+
+def compare(context: ProbeContext, suggested_lr: float, steps: int, so_far: Comparison) -> None:
+    """Run both rates on further tracks: other initial weights, another order of the batches."""
+    for number in range(1, TRACKS + 1):
+        track = Track(context, steps, number=number)
+        user = track.go(track.user_lr, steps)
+        so_far.add(track, user, track.go(suggested_lr, steps))
+
+
+def warm_up(track: Track, suggested: Run, steps: int, so_far: Comparison) -> None:
+    """Run the user's rate with a linear warm-up over half a trial, and a whole trial after it."""
+    ramp = max(steps // 2, 1)
+    warm = track.go(track.user_lr, ramp + steps, warmup_steps=ramp)
+    so_far.warm_gaps.append(track.gap(warm, suggested))
+    so_far.warm_blown.append(track.blown_up(warm))
+
+
+def progress_of_an_epoch(track: Track, suggested: Run, steps: int, epoch: int) -> float:
+    """Return what the user's rate learns in an epoch, relative to the suggested one in a trial.
+
+    Where steps are small, a rate taken n times as large gets as far in an n-th of the steps. So
+    the epoch is run in a trial's steps at a rate larger in proportion. A rate that is the
+    suggested one or more by then can learn as well: 1, without a run.
+    """
+    hurried = track.user_lr * epoch / steps
+    if hurried >= suggested.lr:
+        return 1.0
+    return 1.0 - track.gap(track.go(hurried, steps, warmup_steps=0), suggested)
+
+
+def speedup(user: Run, suggested: Run, window: int = 5) -> float:
+    """Return how many times faster the suggested rate reaches the loss that the user's ends at.
+
+    Both runs' losses are averaged over windows of the same batches.
+    """
+    steps = len(user.losses)
+    if steps < 2 * window or not all(map(math.isfinite, user.losses)):
+        return math.inf
+    end = fmean(user.losses[-window:])
+    for step in range(window, len(suggested.losses) + 1):
+        if fmean(suggested.losses[step - window:step]) <= end:
+            return steps / step
+    return steps / max(len(suggested.losses), 1)
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How the loss moves at the end of the user's run.
+
+    Attributes:
+        swing: Standard deviation of one fixed batch's loss from step to step, about its trend,
+            relative to what was learned.
+        reversals: Share of the steps that turn the direction of that loss.
+        to_batch_noise: The same swing relative to the spread over batches at fixed weights.
+        decay: How much lower a cosine decay to zero ends than the constant rate does,
+            as a paired test over the evaluation batches, in units of the loss.
+        learned: What the swing is relative to, in units of the loss.
+    """
+
+    swing: float
+    reversals: float
+    to_batch_noise: float
+    decay: Paired
+    learned: float
+
+
+def ending(track: Track, user: Run, *, decays: bool) -> Ending:
+    """Go on from the user's run for a few steps, at a constant rate and (if wished) decaying."""
+    assert user.state is not None
+    track.begin()
+    track.bench.restore(user.state)
+    track.set_lr(user.lr)
+    losses = [track.loss_of(track.judges[0])]
+    while len(losses) <= LOOK and math.isfinite(track.step()):
+        losses.append(track.loss_of(track.judges[0]))
+    after = track.evaluate()
+    decay = Paired(math.nan, math.nan, 1.0, 0)
+    if decays and len(losses) > LOOK:
+        cosine = track.go(user.lr, LOOK, state=user.state, rate=lambda step: user.lr * 0.5 * (
+            1 + math.cos(math.pi * (step + 1) / (LOOK + 1))))
+        decay = paired(after, cosine.after or [math.inf] * len(after))
+    learned = max(track.reference - user.loss, _LEAST_LEARNED * abs(track.reference))
+    residual = _about_trend(losses)
+    noise = _deviation(user.after)
+    return Ending(
+        residual / learned, _reversals(losses), residual / noise if noise else math.inf, decay,
+        learned,
+    )
+
+
+def _about_trend(values: Sequence[float]) -> float:
+    """Return the standard deviation about the straight line of least squares; inf if not finite."""
+    if not all(map(math.isfinite, values)):
+        return math.inf
+    count = len(values)
+    if count < 3:
+        return 0.0
+    middle, mean = (count - 1) / 2, fmean(values)
+    slope = sum((i - middle) * (v - mean) for i, v in enumerate(values)) / sum(
+        (i - middle) ** 2 for i in range(count))
+    rest = [v - mean - slope * (i - middle) for i, v in enumerate(values)]
+    return math.sqrt(sum(r * r for r in rest) / (count - 2))
+
+
+def _reversals(values: Sequence[float]) -> float:
+    moves = [b - a for a, b in zip(values, values[1:], strict=False)]
+    turns = [a * b < 0 for a, b in zip(moves, moves[1:], strict=False)]
+    return sum(turns) / len(turns) if turns else 0.0
+
+
+def _deviation(values: Sequence[float]) -> float:
+    mean = fmean(values)
+    return math.sqrt(sum((v - mean) ** 2 for v in values) / max(len(values) - 1, 1))
