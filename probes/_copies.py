@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +15,8 @@ from torch import Tensor
 # columns repeat each other.
 _INDEPENDENT = 0.4
 _COLUMNS = 256
+# Inputs that know fewer values than these (masks, drawn shapes) repeat themselves by nature.
+_FEW_LEVELS = 8
 _ROWS = 2000
 # An endless loader starts again: from there on nearly everything has been seen before.
 _AGAIN = 0.95
@@ -86,20 +88,66 @@ def copies_in(keys: Sequence[bytes], targets: Sequence[bytes] | None) -> Copies:
 
 
 def chance_of_equality(tensors: Sequence[Tensor], keys: Sequence[bytes]) -> float:
-    """Return about how likely two different draws are equal, from the values in the columns.
+    """Return about how likely two different draws are equal; 1 where the inputs are flags only.
 
-    Equal rows have equal columns, so the rarest coincidence of a column is a bound; the product
-    over the columns would be the chance if these were independent. Copies do not count.
+    The larger of two estimates from the samples without their copies. By columns: equal rows have
+    equal columns, so the rarest coincidence of a column is a bound, and the product over the
+    columns would be the chance if these were independent. By sequence, for tokens: the product
+    of the coincidences of each token after the two before it.
     """
     distinct = list({key: i for i, key in enumerate(keys)}.values())[:_ROWS]
     if len(distinct) < 2:
         return 1.0
-    rows = torch.cat([t.detach().cpu().reshape(t.shape[0], -1)[distinct].double()
-                      for t in tensors], dim=1)
+    flat = [t.detach().cpu()[distinct].reshape(len(distinct), -1) for t in tensors]
+    rows = torch.cat([t.double() for t in flat], dim=1)
     stride = max(rows.shape[1] // _COLUMNS, 1)
-    chances = [_coincidence(column) for column in rows[:, ::stride].T]
-    logs = [math.log(chance) for chance in chances]
-    return math.exp(min(min(logs), _INDEPENDENT * sum(logs) * rows.shape[1] / len(logs)))
+    columns = list(rows[:, ::stride].T)
+    if max(int(torch.unique(column).numel()) for column in columns) <= _FEW_LEVELS:
+        return 1.0
+    logs = [math.log(_coincidence(column)) for column in columns]
+    by_columns = min(min(logs), _INDEPENDENT * sum(logs) * rows.shape[1] / len(logs))
+    tokens = [t for t in flat if not t.is_floating_point()]
+    if len(tokens) < len(flat):
+        return math.exp(by_columns)
+    by_sequence = sum(map(_sequence_logs, tokens), torch.zeros(len(distinct)))
+    return max(math.exp(by_columns), float(by_sequence.exp().mean()))
+
+
+def twins(keys: Sequence[bytes]) -> float:
+    """Return the share of samples that have an equal one in the same set."""
+    counts = Counter(key for key in keys if key)
+    return sum(count for count in counts.values() if count > 1) / max(len(keys), 1)
+
+
+def _sequence_logs(tokens: Tensor) -> Tensor:
+    """Return the log chance of each row, (N,), of (N, T) tokens, from what follows two tokens."""
+    tokens = torch.unique(tokens, return_inverse=True)[1]
+    size = int(tokens.max()) + 1
+    total = torch.zeros(tokens.shape[0])
+    for before in (0, 1, 2):
+        ahead = tokens[:, before:] if before == 2 else tokens[:, before : before + 1]
+        if not ahead.numel():
+            continue
+        context = torch.zeros_like(ahead)
+        for back in range(1, before + 1):
+            start = before - back
+            context = context * size + tokens[:, start : start + ahead.shape[1]]
+        total += _coincidence_after(context, ahead, size).log().sum(dim=1)
+    return total
+
+
+def _coincidence_after(context: Tensor, token: Tensor, size: int) -> Tensor:
+    """Return how likely two tokens after the same context are equal, for each position."""
+    group = torch.unique(context.reshape(-1), return_inverse=True)[1]
+    count = int(group.max()) + 1
+    pair = torch.unique(group * size + token.reshape(-1), return_counts=True)
+    equal = torch.zeros(count).index_add_(
+        0, pair[0] // size, (pair[1] * (pair[1] - 1)).float())
+    occurrences = torch.bincount(group, minlength=count).float()
+    pairs = occurrences * (occurrences - 1)
+    # A context that was seen once has taught nothing: it is taken for an average one.
+    usual = max(float(equal.sum() / pairs.sum().clamp(min=1)), 1 / size)
+    return ((equal + usual) / (pairs + 1))[group].reshape(token.shape)
 
 
 def found_in_other(keys: Sequence[bytes], others: Sequence[bytes]) -> list[int]:

@@ -70,7 +70,7 @@ def feature_rows(tensor: Tensor, dim: int) -> Tensor:
 
 
 def scale_of(rows: Tensor, *, channels: bool) -> Scale | None:
-    """Return the scale of (R, F) values; rows with NaN or infinities are left out.
+    """Return the scale of (R, F) values, None where nothing varies; rows with NaN are left out.
 
     The tails of columns are pulled in, those of image channels are not: a channel has no outliers.
     """
@@ -82,6 +82,8 @@ def scale_of(rows: Tensor, *, channels: bool) -> Scale | None:
     stds = inner.std(dim=0, unbiased=False)
     # Of a constant column rounding leaves a spread of its own.
     stds = torch.where(stds > 1e-6 * means.abs(), stds, torch.zeros_like(stds))
+    if not bool((rows != rows[:1]).any()):
+        return None
     levels = (inner.sort(dim=0).values.diff(dim=0) > 0).sum(dim=0) + 1
     return Scale(
         means, stds, (means.square() + stds.square()).sqrt(),

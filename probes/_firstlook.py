@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -152,16 +151,17 @@ def same_values(a: Tensor, b: Tensor) -> bool:
     return bool((a.reshape(-1).double() == b.reshape(-1).double()).all())
 
 
-def targets_as_given(samples: Samples, look: FirstLook) -> Sequence[Tensor]:
-    """Return the target of every batch, if the loss gets it as it stands in the batch.
+def targets_as_given(samples: Samples, look: FirstLook) -> Tensor | None:
+    """Return the targets of all samples, if the loss gets them as they stand in the batch.
 
-    Otherwise those that the loss calls showed.
+    Otherwise those that the first loss call showed; None where it showed none.
     """
     main = look.main
     if main is None or main.target is None:
-        return []
-    own = [batches.split(batch).target for batch in samples.batches]
-    if isinstance(own[0], Tensor) and same_values(own[0], main.target) and (
-            own[0].shape == main.target.shape and own[0].dtype == main.target.dtype):
-        return [t for t in own if isinstance(t, Tensor)]
-    return [main.target]
+        return None
+    own = batches.split(samples.batches[0]).target
+    as_given = (
+        isinstance(own, Tensor) and own.shape == main.target.shape
+        and own.dtype == main.target.dtype and same_values(own, main.target)
+    )
+    return samples.target if as_given and samples.target is not None else main.target

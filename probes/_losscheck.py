@@ -56,7 +56,7 @@ def _of_classes(call: LossCall, target: Tensor) -> Misfit | None:
     classes = call.input.shape[class_dim(call)]
     if target.is_floating_point():
         return _of_shares(call, target, classes)
-    if target.shape == call.input.shape and call.input.dim() > 1:
+    if _alike(call, target) and call.input.dim() > 1:
         kind = "float class probabilities or class indices"
         return Misfit(f"integers of the output's own shape {_shape(target)} (one-hot); the loss "
                       f"takes {kind}", 1.0, "target = target.argmax(dim=1)")
@@ -88,7 +88,7 @@ def _outside_classes(call: LossCall, target: Tensor, classes: int) -> Misfit | N
 
 
 def _of_shares(call: LossCall, target: Tensor, classes: int) -> Misfit | None:
-    if target.shape != call.input.shape or call.name != "cross_entropy":
+    if not _alike(call, target) or call.name != "cross_entropy":
         whole = bool((target == target.round()).all())
         squeeze = ".squeeze(1)" if target.dim() == 2 and target.shape[1] == 1 else ""
         fix = f"target = target{squeeze}.long()" if whole else ""
@@ -100,7 +100,7 @@ def _of_shares(call: LossCall, target: Tensor, classes: int) -> Misfit | None:
 
 
 def _of_yes_and_no(call: LossCall, target: Tensor) -> Misfit | None:
-    if call.raised and target.shape != call.input.shape:
+    if call.raised and not _alike(call, target):
         fix = ("target = target.unsqueeze(1)" if target.dim() + 1 == call.input.dim()
                else f"target = target.reshape{_shape(call.input)}")
         return Misfit(f"of shape {_shape(target)}, the output is {_shape(call.input)}", 1.0,
@@ -124,6 +124,11 @@ def _outside(target: Tensor, fits: Tensor, problem: str, fix: str = "") -> Misfi
     # NaN is another finding.
     wrong = ~fits & torch.isfinite(target.float())
     return Misfit(problem, float(wrong.float().mean()), fix) if bool(wrong.any()) else None
+
+
+def _alike(call: LossCall, target: Tensor) -> bool:
+    """Tell whether target and output have the same shape, but for the number of samples."""
+    return target.dim() == call.input.dim() and target.shape[1:] == call.input.shape[1:]
 
 
 def _shape(tensor: Tensor) -> str:

@@ -65,17 +65,21 @@ class Received:
         """Follow the input through the calls until weights meet it."""
         if call.function is None or not self._own or call.output is None:
             return
-        given = [t for t in tensors_in((call.args, call.kwargs)) if _storage(t) in self._own]
-        if not given:
+        tensors = [(t, _storage(t) in self._own) for t in tensors_in((call.args, call.kwargs))]
+        if not any(own for _, own in tensors):
             return
         name = getattr(call.function, "__name__", "")
-        others = [t for t in tensors_in((call.args, call.kwargs)) if _storage(t) not in self._own]
+        others = [t for t, own in tensors if not own]
         has_weights = any(isinstance(t, nn.Parameter) or t.requires_grad for t in others)
         if not has_weights or name in _JOINS:
             for tensor in tensors_in(call.output):
                 self._mark(tensor)
         elif name in _CONVOLUTIONS or name in _PRODUCTS:
-            self._note(call, name, given[0])
+            # What stands further back are masks, states and weights.
+            factors = [t for t in call.args[:3] if isinstance(t, Tensor)]
+            for tensor in factors[:3 if name == "multi_head_attention_forward" else 2]:
+                if _storage(tensor) in self._own:
+                    self._note(call, name, tensor)
 
     def _note(self, call: Call, name: str, tensor: Tensor) -> None:
         if not tensor.is_floating_point() or tensor.dim() < 2:

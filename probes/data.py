@@ -1,4 +1,4 @@
-"""Looks at the data alone: values, scales, classes, order, copies, and training against validation."""
+"""Looks at the data: values, scales, classes, order, copies, training against validation."""
 
 from __future__ import annotations
 
@@ -124,17 +124,17 @@ def _columns(note: Notebook, train: Samples) -> None:
 
 
 def _targets(note: Notebook, train: Samples, look: FirstLook) -> None:
-    main = look.main
-    if main is None or main.target is None:
+    main, target = look.main, targets_as_given(train, look)
+    if main is None or target is None:
         reason = look.problem and f"the model stopped before the loss: {look.problem}"
         if reason:
             note.missed(reason, "invalid_target_share")
         else:
             note.absent("no known loss function with targets was called", "invalid_target_share")
         return
-    found = [misfit(main, target) for target in targets_as_given(train, look)]
+    found = [misfit(main, target)]
     found += [misfit(call, call.target) for calls in look.calls for call in calls
-              if call.target is not None]
+              if call.target is not None and call.name != main.name]
     worst = max((item for item in found if item), key=lambda item: item.share, default=None)
     note.measure("invalid_target_share", worst.share if worst else 0.0)
     note.measure("invalid_target_problem", worst.problem if worst else "")
@@ -229,6 +229,10 @@ def _leak(
         return
     others = _copies.hashes(tensors)
     found = _copies.found_in_other(others, keys)
+    discrete = not any(t.is_floating_point() for t in tensors)
+    if discrete and found and _copies.twins(keys) > len(found) / len(others) / 2:
+        note.absent("equal samples are as common inside the training set", *names)
+        return
     size = size_of(context.batches.training_pass.loader)
     coverage = 1.0 if train.exhausted or not size else min(len(set(keys)) / size, 1.0)
     share, low, high = _copies.share_interval(len(found), len(others), coverage)

@@ -35,7 +35,7 @@ class Information:
     """Tests for dependence; only where none is found, trains and compares with unseen samples."""
 
     name: ClassVar[str] = "information"
-    says: ClassVar[str] = "tests whether the targets can be told from the inputs better than by chance"
+    says: ClassVar[str] = "tests whether the inputs tell the targets better than chance"
     cost: ClassVar[Cost] = Cost(steps=_STEPS, trains=True)
     yields: ClassVar[tuple[Quantity, ...]] = (
         Quantity("target_is_constant", "", "all targets are the same", kind="flag"),

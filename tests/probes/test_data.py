@@ -1,0 +1,374 @@
+"""The data probe on small tensors whose faults are known."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from builders import observe, target
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the field's name for it
+from torch.utils.data import DataLoader, TensorDataset, WeightedRandomSampler
+
+from auditor.observation import Observation
+from auditor.target import Target, WithLossFunction, WithTrainingStep
+
+N, FEATURES, CLASSES = 600, 6, 3
+
+
+def table(seed: int = 0, samples: int = N) -> tuple[Tensor, Tensor]:
+    g = torch.Generator().manual_seed(seed)
+    x = torch.randn(samples, FEATURES, generator=g)
+    truth = torch.randn(FEATURES, CLASSES, generator=torch.Generator().manual_seed(9))
+    return x, (x @ truth).argmax(dim=1)
+
+
+def mlp(outputs: int = CLASSES) -> nn.Module:
+    return nn.Sequential(nn.Linear(FEATURES, 16), nn.ReLU(), nn.Linear(16, outputs))
+
+
+def looked_at(x: Tensor, y: Tensor, loss_fn: Any = None, **settings: Any) -> Observation:
+    make = settings.pop("make_model", mlp)
+    return observe("data", target(make, x, y, loss_fn, **settings))
+
+
+def number(observation: Observation, name: str) -> float:
+    value = observation.value(name)
+    assert isinstance(value, (int, float)), f"{name} is {value}: {observation.absent.get(name)}"
+    return float(value)
+
+
+def test_a_nan_that_reaches_the_loss_is_counted_and_placed() -> None:
+    x, y = table()
+    x[17, 3] = math.nan
+    found = looked_at(x, y, shuffle=False)
+
+    assert number(found, "nonfinite_values") == 1
+    assert found.value("nonfinite_harms") is True
+    assert found.value("nonfinite_where") == "column 3 of the input, first in sample 17"
+
+
+def test_nan_targets_that_the_loss_masks_do_no_harm() -> None:
+    x, _ = table()
+    y = x[:, :1].clone()
+    y[::7] = math.nan
+
+    def masked(output: Tensor, wanted: Tensor) -> Tensor:
+        known = torch.isfinite(wanted)
+        return F.mse_loss(output[known], wanted[known])
+
+    found = looked_at(x, y, masked, make_model=lambda: mlp(1))
+
+    assert number(found, "nonfinite_values") > 0
+    assert found.value("nonfinite_harms") is False
+
+
+def test_the_scale_is_that_of_the_largest_column() -> None:
+    x, y = table()
+    found = looked_at(x * torch.tensor([1, 1, 500, 1, 1, 1.0]), y)
+
+    assert number(found, "input_size") == pytest.approx(500, rel=0.3)
+    assert str(found.value("input_feature")).startswith("column 2 of what 0 receives")
+
+
+def test_a_heavy_tail_does_not_make_a_column_large() -> None:
+    x, y = table()
+    x[:12, 1] = 4000.0
+
+    assert number(looked_at(x, y), "input_size") < 3
+
+
+class Dividing(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.conv(x.float() / 255 - 0.5)).mean(dim=(2, 3))
+
+
+def test_what_the_model_normalises_itself_is_judged_after_that() -> None:
+    pixels = torch.randint(0, 256, (200, 1, 8, 8), dtype=torch.uint8)
+    found = looked_at(pixels, torch.arange(200) % 4, make_model=Dividing)
+
+    assert number(found, "input_size") < 1
+
+
+def test_bytes_that_the_model_only_casts_are_large() -> None:
+    class Casting(Dividing):
+        def forward(self, x: Tensor) -> Tensor:
+            return F.relu(self.conv(x.float())).mean(dim=(2, 3))
+
+    pixels = torch.randint(0, 256, (200, 1, 8, 8), dtype=torch.uint8)
+    found = looked_at(pixels, torch.arange(200) % 4, make_model=Casting)
+
+    assert number(found, "input_size") > 100
+
+
+@pytest.mark.parametrize("first", [nn.BatchNorm1d(FEATURES), nn.LayerNorm(FEATURES)])
+def test_inputs_that_a_layer_normalises_first_do_not_count(first: nn.Module) -> None:
+    x, y = table()
+    found = looked_at(x * 1000, y, make_model=lambda: nn.Sequential(first, mlp()))
+
+    assert "input_size" in found.absent
+
+
+def test_token_ids_have_no_scale() -> None:
+    tokens = torch.randint(0, 5000, (200, 12))
+
+    class Bag(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embedding = nn.EmbeddingBag(5000, 8)
+            self.head = nn.Linear(8, CLASSES)
+
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = self.head(self.embedding(x))
+            return out
+
+    assert "input_size" in looked_at(tokens, torch.arange(200) % CLASSES, make_model=Bag).absent
+
+
+@pytest.mark.parametrize("layer", [nn.LSTM, nn.GRU])
+def test_a_recurrent_layer_is_seen_to_receive_the_input(layer: Any) -> None:
+    class Recurrent(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn = layer(2, 8, batch_first=True)
+            self.head = nn.Linear(8, CLASSES)
+
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = self.head(self.rnn(x)[0][:, -1])
+            return out
+
+    x = 300 * torch.randn(200, 10, 2)
+
+    assert number(looked_at(x, torch.arange(200) % CLASSES, make_model=Recurrent),
+                  "input_size") > 200
+
+
+def test_columns_that_never_vary_are_named() -> None:
+    x, y = table()
+    x[:, 4] = 2.5
+    found = looked_at(x, y)
+
+    assert number(found, "constant_columns") == 1
+    assert found.value("constant_names") == "4"
+
+
+def test_the_condition_number_is_that_of_the_correlation_matrix() -> None:
+    x, y = table()
+    x[:, 5] = 7 * x[:, 0] + 0.01 * x[:, 5]
+    found = looked_at(x, y)
+    slow = torch.linalg.cond(torch.corrcoef(x.double().T))
+
+    assert number(found, "input_condition") == pytest.approx(float(slow), rel=1e-6)
+    assert number(found, "input_components") == FEATURES - 1
+
+
+@pytest.mark.parametrize(("change", "loss_fn", "share", "code"), [
+    (lambda y: y + 1, nn.CrossEntropyLoss(), 0.3, "target - 1"),
+    (lambda y: y - 1, nn.CrossEntropyLoss(), 0.3, "ignore_index=-1"),
+    (lambda y: y.float(), nn.CrossEntropyLoss(), 1.0, ".long()"),
+    (lambda y: F.one_hot(y), nn.CrossEntropyLoss(), 1.0, "argmax"),
+    (lambda y: y.unsqueeze(1), nn.CrossEntropyLoss(), 1.0, "squeeze(1)"),
+    (lambda y: F.one_hot(y), nn.BCEWithLogitsLoss(), 1.0, "float()"),
+    (lambda y: 2.0 * F.one_hot(y) - 1, nn.BCEWithLogitsLoss(), 0.6, "> 0"),
+    (lambda y: 255.0 * F.one_hot(y), nn.BCEWithLogitsLoss(), 0.3, "/ 255"),
+])
+def test_targets_that_do_not_fit_are_named_with_their_conversion(
+    change: Any, loss_fn: Any, share: float, code: str,
+) -> None:
+    x, y = table()
+    found = looked_at(x, change(y), loss_fn)
+
+    assert number(found, "invalid_target_share") == pytest.approx(share, abs=0.15)
+    assert code in str(found.value("invalid_target_code"))
+
+
+@pytest.mark.parametrize(("change", "loss_fn"), [
+    (lambda y: y, nn.CrossEntropyLoss()),
+    (lambda y: F.one_hot(y).float(), nn.CrossEntropyLoss()),
+    (lambda y: torch.where(y == 2, -100, y), nn.CrossEntropyLoss()),
+    (lambda y: torch.where(y == 2, 255, y), nn.CrossEntropyLoss(ignore_index=255)),
+    (lambda y: F.one_hot(y).float(), nn.BCEWithLogitsLoss()),
+    (lambda y: 0.9 * F.one_hot(y) + 0.05, nn.BCEWithLogitsLoss()),
+])
+def test_targets_that_fit_are_not_called_wrong(change: Any, loss_fn: Any) -> None:
+    x, y = table()
+
+    assert number(looked_at(x, change(y), loss_fn), "invalid_target_share") == 0
+
+
+def test_a_wrong_label_in_a_late_batch_is_seen() -> None:
+    x, y = table()
+    y[-1] = CLASSES
+
+    assert number(looked_at(x, y, shuffle=False), "invalid_target_share") > 0
+
+
+def test_one_class_in_fifty_is_rare_and_one_in_ten_is_not() -> None:
+    g = torch.Generator().manual_seed(1)
+    x = torch.randn(2000, FEATURES, generator=g)
+    rare, usual = (
+        looked_at(x, (torch.rand(2000, generator=g) < share).long(),
+                  make_model=lambda: mlp(2))
+        for share in (0.02, 0.09))
+
+    assert number(rare, "rarest_class_evenness") < 0.1
+    assert number(usual, "rarest_class_evenness") > 0.15
+
+
+def test_class_weights_and_weighted_sampling_make_up_for_rare_classes() -> None:
+    x, _ = table(samples=1000)
+    y = (torch.arange(1000) % 50 == 0).long()
+    weighed = looked_at(x, y, nn.CrossEntropyLoss(weight=torch.tensor([1.0, 49.0])),
+                        make_model=lambda: mlp(2))
+    sampler = WeightedRandomSampler((1 + 48 * y).tolist(), 1000)
+    drawn = looked_at(x, y, make_model=lambda: mlp(2), make_train_loader=lambda: DataLoader(
+        TensorDataset(x, y), batch_size=32, sampler=sampler))
+
+    assert "rarest_class_evenness" in weighed.absent
+    assert number(drawn, "rarest_class_evenness") > 0.8
+    assert "duplicate_share" in drawn.absent
+
+
+def test_sorted_labels_are_told_from_shuffled_ones() -> None:
+    x, y = table()
+    order = y.argsort()
+    ordered = looked_at(x[order], y[order], shuffle=False)
+    mixed = looked_at(x[order], y[order], shuffle=True)
+
+    assert number(ordered, "order_p") < 1e-3
+    assert number(ordered, "order_explained") > 0.8
+    assert number(mixed, "order_explained") < 0.05
+
+
+def test_sorted_numbers_are_told_from_shuffled_ones() -> None:
+    x, _ = table()
+    y = x[:, :1]
+    order = y[:, 0].argsort()
+    found = looked_at(x[order], y[order], nn.MSELoss(), make_model=lambda: mlp(1), shuffle=False)
+
+    assert number(found, "order_explained") > 0.8
+
+
+def test_copies_and_contradictions_are_counted() -> None:
+    x, y = table()
+    x, y = torch.cat([x, x[:200]]), torch.cat([y, (y[:200] + torch.tensor([0, 1] * 100)) % 3])
+    found = looked_at(x, y)
+
+    assert number(found, "duplicate_share") == pytest.approx(200 / 800)
+    assert number(found, "conflict_share") == pytest.approx(200 / 800)
+
+
+def test_an_endless_loader_is_no_set_of_copies() -> None:
+    x, y = table(samples=320)
+
+    def endless() -> Any:
+        while True:
+            for i in torch.randperm(320).view(10, 32):
+                yield x[i], y[i]
+
+    found = looked_at(x, y, make_train_loader=endless)
+
+    assert number(found, "duplicate_share") == 0
+
+
+@pytest.mark.parametrize("x", [
+    torch.randint(0, 2, (N, FEATURES), generator=torch.Generator().manual_seed(0)).float(),
+    (torch.arange(N) % 31)[:, None] + torch.arange(12) * (torch.arange(N) % 2 + 1)[:, None],
+])
+def test_coarse_values_that_repeat_by_chance_are_not_called_copies(x: Tensor) -> None:
+    class Takes(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(x.shape[1], CLASSES)
+
+        def forward(self, value: Tensor) -> Tensor:
+            out: Tensor = self.head(value.float() / 50)
+            return out
+
+    y = torch.arange(N) % CLASSES
+    found = looked_at(x, y, make_model=Takes, val=(x[:100], y[:100]))
+
+    assert "duplicate_share" in found.absent
+    assert "leaked_share" in found.absent
+
+
+def test_the_share_of_leaked_samples_lies_in_its_interval() -> None:
+    x, y = table()
+    new_x, new_y = table(1, 180)
+    val = torch.cat([new_x, x[:20]]), torch.cat([new_y, y[:20]])
+    found = looked_at(x, y, val=val)
+
+    assert number(found, "leaked_samples") == 20
+    assert number(found, "leaked_share_low") < 0.1 < number(found, "leaked_share_high")
+
+
+def test_other_samples_are_no_leak_and_no_shift() -> None:
+    found = looked_at(*table(), val=table(1, 200))
+
+    assert number(found, "leaked_samples") == 0
+    assert number(found, "input_rescaling") < 1.2
+    assert number(found, "input_shift") < 0.2
+    assert number(found, "label_distance") < 0.1
+
+
+def test_validation_data_without_the_normalisation_are_seen() -> None:
+    new_x, new_y = table(1, 200)
+    found = looked_at(*table(), val=(40 * new_x + 100, new_y))
+
+    assert number(found, "input_rescaling") > 20
+
+
+def test_a_loss_that_refuses_its_targets_does_not_stop_the_probe() -> None:
+    x, y = table()
+    found = looked_at(x, y + 5, val=table(1, 100))
+
+    assert number(found, "invalid_target_share") == 1
+    assert number(found, "input_size") > 0
+
+
+def test_a_constant_target_is_told_from_an_idle_one() -> None:
+    x, _ = table()
+    y = torch.ones(N, 1)
+    constant = observe("information", target(lambda: mlp(1), x, y, nn.MSELoss()))
+
+    def step(model: nn.Module, batch: Any) -> Tensor:
+        return F.mse_loss(model(batch[0]), batch[0][:, :1])
+
+    idle: Target = target(lambda: mlp(1), x, y, compute=WithTrainingStep(step))
+
+    assert constant.value("target_is_constant") is True
+    assert observe("information", idle).value("target_is_constant") is False
+
+
+def test_shuffled_labels_are_learned_by_heart_only() -> None:
+    x, y = table(samples=1200)
+    x = torch.cat([x, torch.randn(1200, 30, generator=torch.Generator().manual_seed(3))], dim=1)
+
+    def wide() -> nn.Module:
+        return nn.Sequential(nn.Linear(36, 256), nn.ReLU(), nn.Linear(256, CLASSES))
+
+    random = y[torch.randperm(1200, generator=torch.Generator().manual_seed(4))]
+    true, shuffled = (
+        observe("information", target(wide, x, labels, lr=1e-2, val=(x[800:], labels[800:])))
+        for labels in (y, random))
+
+    assert number(true, "dependence_p") < 0.01
+    assert number(shuffled, "dependence_p") > 0.01
+    assert number(shuffled, "learned_skill") > 0.5
+
+
+def test_standardising_is_tried_only_where_it_can_matter() -> None:
+    x, y = table()
+    plain, large = (target(mlp, scale * x, y, compute=WithLossFunction(nn.CrossEntropyLoss()))
+                    for scale in (1, 1000))
+
+    assert observe("standardised", plain, earlier=[observe("data", plain)]).status \
+        == "not-applicable"
+    found = observe("standardised", large, earlier=[observe("data", large)])
+    assert 0 < number(found, "standardised_loss_ratio") < 1
