@@ -129,14 +129,13 @@ def read_document(data: bytes | str, name: str, error: type[AuditorError]) -> Do
     """
     text = decode_text(data, name, error)
     lines = tuple(text.split("\n"))
-    loader = _Loader(text)
     try:
         refusal = _guard(text)
         if refusal:
             problem, line, column = refusal
             raise error(f"This YAML cannot be used: {problem}.",
                         where=frame(name, lines, line, column, 1))
-        root = loader.get_single_node()
+        root = yaml.compose(text, Loader=_Loader)
         walk = _Walk(name, lines, error)
         value = walk.value(root, ()) if root is not None else None
     except yaml.MarkedYAMLError as fault:
@@ -145,8 +144,6 @@ def read_document(data: bytes | str, name: str, error: type[AuditorError]) -> Do
         raise error(f"This is not valid YAML: {fault.problem}.", where=where) from None
     except yaml.YAMLError as fault:
         raise error(f"This is not valid YAML: {_first_line(fault)}.", where=name) from None
-    finally:
-        loader.dispose()
     return Document(name, value, lines, walk.values, walk.keys)
 
 

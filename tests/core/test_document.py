@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given, settings
@@ -111,3 +113,28 @@ def test_any_file_is_read_or_refused_and_every_value_has_a_place(data: bytes | s
         assert str(refusal)
         return
     assert found.where(()).startswith("x.yaml:")
+
+
+@pytest.mark.parametrize("text", [
+    "a: 1e-7\nb: [yes, 'no', \"x\\ty\"]\nc:\n  - d: >\n      folded\n      text\n", "a: 1\na: 2",
+    "a: *x", "a: \x00", "a: [", "- 1\n" * 3 + "- " + "[" * 40,
+])
+def test_without_the_c_parser_files_are_read_alike(text: str) -> None:
+    program = (
+        "import sys, yaml\n"
+        "if sys.argv[1] == 'pure': del yaml.CSafeLoader\n"
+        "from auditor.document import read_document\n"
+        "from auditor.errors import PackError\n"
+        "try:\n"
+        f"    found = read_document({text!r}, 'x', PackError)\n"
+        "    print(found.data, found.where(('c', 0, 'd')), found.where(('b', 2)))\n"
+        "except PackError:\n"
+        "    print('refused')\n"
+    )
+    said = [
+        subprocess.run([sys.executable, "-c", program, how], capture_output=True, text=True,
+                       check=True).stdout
+        for how in ("pure", "as it is")
+    ]
+
+    assert said[0] == said[1] != ""
