@@ -154,6 +154,17 @@ def size_in_bytes(batch: Any) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors_of(batch))
 
 
+def describe(batch: Any) -> str:
+    """Return what a batch is made of, for messages: kinds, shapes and dtypes."""
+    if isinstance(batch, Tensor):
+        return f"{str(batch.dtype).removeprefix('torch.')} {tuple(batch.shape)}"
+    if isinstance(batch, Mapping):
+        return ", ".join(f"{key}: {describe(item)}" for key, item in batch.items())
+    if isinstance(batch, (list, tuple)):
+        return ", ".join(describe(item) for item in batch)
+    return type(batch).__name__
+
+
 def _same_mapping(batch: Mapping[Any, Any], items: dict[Any, Any]) -> Any:
     if type(batch) is dict:
         return items

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
+from torch.optim import Optimizer
 
 
 @dataclass(frozen=True)
@@ -34,19 +35,42 @@ class _KeptTensor:
             self.grad.copy_(self.grad_value)
 
 
+class _KeptOptimizer:
+    """The settings of an optimizer's groups, and its state if it has not stepped yet."""
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self._optimizer = optimizer
+        self._groups = [(group, dict(group), list(group["params"]))
+                        for group in optimizer.param_groups]
+        self._unstepped = not optimizer.state
+
+    def restore(self) -> None:
+        for group, settings, parameters in self._groups:
+            group.clear()
+            group.update(settings)
+            group["params"] = list(parameters)
+        self._optimizer.param_groups[:] = [group for group, _, _ in self._groups]
+        if self._unstepped:
+            self._optimizer.state.clear()
+
+
 class Keepsakes:
     """The user's own objects as they were.
 
     Args:
-        values: What the user's modules hold; only modules and trainable tensors are kept.
+        values: What the user's modules hold; modules, trainable tensors and the settings of
+            optimizers are kept.
     """
 
     def __init__(self, values: Iterable[object]) -> None:
         modules: dict[int, nn.Module] = {}
         tensors: dict[int, Tensor] = {}
+        optimizers: dict[int, _KeptOptimizer] = {}
         for value in values:
             if isinstance(value, nn.Module):
                 modules |= {id(module): module for module in value.modules()}
+            elif isinstance(value, Optimizer):
+                optimizers[id(value)] = _KeptOptimizer(value)
             elif isinstance(value, Tensor) and value.requires_grad and value.is_leaf:
                 tensors[id(value)] = value
         for module in modules.values():
@@ -55,6 +79,7 @@ class Keepsakes:
                     tensors[id(tensor)] = tensor
         self._modes = [(module, module.training) for module in modules.values()]
         self._tensors = [_kept(tensor) for tensor in tensors.values()]
+        self._optimizers = list(optimizers.values())
 
     def restore(self) -> None:
         """Put everything back as it was."""
@@ -62,6 +87,8 @@ class Keepsakes:
             module.training = training
         for kept in self._tensors:
             kept.restore()
+        for optimizer in self._optimizers:
+            optimizer.restore()
 
 
 def _kept(tensor: Tensor) -> _KeptTensor:

@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from auditor import lightning
+from auditor import batches, lightning
 from auditor.calls import accepts, required_names
 from auditor.errors import TargetError
-from auditor.isolation import seed_all, undisturbed
+from auditor.isolation import seed_all, seeded, undisturbed
 from auditor.keepsakes import Keepsakes
 from auditor.loaders import loader_source
-from auditor.models import find_model, model_source, traits_of
+from auditor.models import find_model, has_lazy_layers, model_source, traits_of
 from auditor.names import (
     LOSS,
     OPTIMIZER,
@@ -39,14 +39,17 @@ from auditor.sourcemap import (
     take_place,
 )
 from auditor.spec import Spec, parse_spec
+from auditor.store import BatchStore
 from auditor.surroundings import Surroundings
 from auditor.target import (
     ComputeLoss,
+    LossResult,
     Target,
     WithLossFunction,
     WithModelLoss,
     WithTrainingStep,
 )
+from auditor.trial import Bench, evaluating
 from auditor.usercode import user_code
 
 # A model object's other initialisations come from running the file again: only a quick one is.
@@ -82,14 +85,38 @@ def load(
             module = home.run(seconds)
             quick = time.perf_counter() - begin < _QUICK_FIRST_SECONDS
             namespace = Namespace(parsed.given, vars(module), names or {})
+            keepsakes = Keepsakes(home.values())
+            home.on_leaving(keepsakes.restore)
             target = _ready_made(parsed, namespace)
             if target is None:
                 target = _target(namespace, seed, partial(home.run_again, _QUICK_SECONDS)
                                  if quick else None)
+            if home.steps_at_import:
+                target = replace(target, notes=(*target.notes, _trained(home.steps_at_import)))
         forget(*home.values())
-        keepsakes = Keepsakes(home.values())
-    home.on_leaving(keepsakes.restore)
     return _at_home(replace(target, file=parsed.given, device=_device(device)), home, keepsakes)
+
+
+def check(target: Target, store: BatchStore, seed: int = 0) -> LossResult:
+    """Run one forward and backward pass of a fresh model on the first batch.
+
+    Raises:
+        TargetError: There is no batch, or the user's code failed on it.
+    """
+    stored = store.train(1)
+    if not stored:
+        raise TargetError(
+            "The training loader is empty: it gave no batch.",
+            hint="Check the dataset's length, batch_size and drop_last.",
+        )
+    with seeded(seed):
+        bench = Bench(target)
+        result = bench.loss(batches.private(stored[0]))
+        # A loss without a graph is for the rules to judge.
+        if result.loss.requires_grad:
+            with user_code("running backward"):
+                result.loss.backward()  # type: ignore[no-untyped-call]
+    return result
 
 
 def _target(
@@ -147,9 +174,18 @@ def _at_home(target: Target, home: Surroundings, keepsakes: Keepsakes) -> Target
                 return make(*arguments)
         return making
 
+    first_batch: list[Any] = []
+
     def make_model() -> nn.Module:
         keepsakes.restore()
-        return target.make_model()
+        model = target.make_model()
+        if has_lazy_layers(model):
+            if not first_batch:
+                with undisturbed():
+                    first_batch.append(next(iter(target.make_train_loader())))
+            with evaluating(model):
+                target.compute(model, batches.private(first_batch[0]))
+        return model
 
     return replace(
         target,
@@ -230,6 +266,11 @@ def _of_function(namespace: Namespace, found: Found) -> _Loss:
     if len(needed) == 2 and needed[0] in ("model", "net"):
         return _Loss("step", WithTrainingStep(value), found.name, place=place)
     return _Loss("loss", WithLossFunction(value), found.name, value, place)
+
+
+def _trained(steps: int) -> str:
+    return (f"The file took {steps} optimizer steps while it was imported, so the audit may begin "
+            "with trained weights; put the training behind `if __name__ == \"__main__\":`.")
 
 
 def _device(name: str) -> torch.device:

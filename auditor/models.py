@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import io
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -129,6 +130,8 @@ def _of_object(
         pristine = copied(model)
     seen = take_layer_places(pristine)
     reruns, why = _reruns(found, pristine, run_again)
+    # Lazy layers draw their weights when they first see a batch.
+    redraws = reruns is not None or has_lazy_layers(pristine)
 
     def make() -> nn.Module:
         fresh = copied(pristine)
@@ -136,7 +139,7 @@ def _of_object(
 
     note = (f"{found.name} is an object, and {why}; one initialisation was seen.",) if why else ()
     return ModelSource(
-        make, finish(copied(pristine)), model, reruns is not None, found.name, places or seen, note,
+        make, finish(copied(pristine)), model, redraws, found.name, places or seen, note,
     )
 
 
@@ -144,6 +147,8 @@ def _reruns(
     found: Found, pristine: nn.Module, run_again: Callable[[], ModuleType] | None,
 ) -> tuple[Reruns | None, str]:
     """Return the runs that give other initialisations, or why there are none."""
+    if has_lazy_layers(pristine):
+        return None, ""
     if run_again is None:
         return None, "running the file again takes too long"
 
@@ -172,6 +177,12 @@ def _as_it_is(model: nn.Module) -> nn.Module:
 
 def copied(model: nn.Module) -> nn.Module:
     """Return a deep copy of a model; tensors in the middle of a graph are copied without it."""
+    if isinstance(model, torch.jit.ScriptModule):
+        # A deep copy of compiled code hangs in the graph of the original's weights.
+        with io.BytesIO() as file:
+            torch.jit.save(model, file)
+            file.seek(0)
+            return torch.jit.load(file)  # type: ignore[no-any-return, no-untyped-call]
     memo: dict[int, Any] = {}
     for module in model.modules():
         for value in vars(module).values():
@@ -179,6 +190,11 @@ def copied(model: nn.Module) -> nn.Module:
             if isinstance(value, Tensor) and not value.is_leaf:
                 memo[id(value)] = value.detach().clone()
     return copy.deepcopy(model, memo)
+
+
+def has_lazy_layers(model: nn.Module) -> bool:
+    """Tell whether a model has weights that get their shape from the first batch."""
+    return any(is_lazy(parameter) for parameter in model.parameters())
 
 
 def same_state(one: nn.Module, other: nn.Module) -> bool:

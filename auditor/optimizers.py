@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -150,18 +150,31 @@ def scheduler_maker(
             prototype = found.value
     if prototype is None:
         return None
-    return lambda optimizer: rebound(prototype, optimizer)
+    settings = _settings_of(getattr(prototype, "optimizer", None))
+    return lambda optimizer: _rebound(prototype, settings, optimizer)
 
 
-def rebound(scheduler: Any, optimizer: Optimizer) -> Any:
-    """Return a copy of a schedule that steps another optimizer with as many groups."""
-    original = getattr(scheduler, "optimizer", None)
-    if not isinstance(original, Optimizer):
-        return copy.deepcopy(scheduler)
-    for group, like in zip(optimizer.param_groups, original.param_groups, strict=False):
-        # Schedules keep their own numbers in the groups ("initial_lr", "max_lr").
-        group.update({k: copy.deepcopy(v) for k, v in like.items() if k not in group})
-    return copy.deepcopy(scheduler, {id(original): optimizer})
+def _rebound(scheduler: Any, settings: Sequence[Mapping[str, Any]], optimizer: Optimizer) -> Any:
+    """Return a copy of a schedule that steps another optimizer.
+
+    Args:
+        scheduler: Not changed.
+        settings: Of the groups of its own optimizer, as the schedule left them when it was made;
+            it keeps its own numbers there ("initial_lr", "max_lr").
+        optimizer: With as many groups.
+    """
+    for group, like in zip(optimizer.param_groups, settings, strict=False):
+        group.update(copy.deepcopy({k: v for k, v in like.items() if k not in group or k == "lr"}))
+    return copy.deepcopy(scheduler, {id(getattr(scheduler, "optimizer", None)): optimizer})
+
+
+def _settings_of(optimizer: object) -> list[dict[str, Any]]:
+    if not isinstance(optimizer, Optimizer):
+        return []
+    return [
+        copy.deepcopy({k: v for k, v in group.items() if k != "params"})
+        for group in optimizer.param_groups
+    ]
 
 
 def _flattened(made: Any) -> tuple[list[Optimizer], list[Any]]:

@@ -10,16 +10,20 @@ import ast
 import importlib
 import importlib.util
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
-from auditor.errors import TargetError
+from torch.optim.optimizer import register_optimizer_step_post_hook
+
+from auditor.errors import TargetError, TargetTimeout
 from auditor.isolation import Defaults, Interpreter
+from auditor.sourcemap import place_of_caller
 from auditor.spec import Spec
-from auditor.usercode import is_users, user_code
+from auditor.usercode import code_frame, is_users, user_code
 
 # Loaded before the user's folder is on `sys.path`: a file of theirs called `html.py` or `queue.py`
 # would otherwise be taken for the library's in every import that comes later.
@@ -29,6 +33,13 @@ _OURS = (
     "multiprocessing.resource_sharer", "concurrent.futures", "importlib.metadata", "inspect",
 )
 
+# A file that is still taking optimizer steps by then runs its whole training.
+_TRAINING_SECONDS = 10.0
+_GUARD = """Only define things at the top of the file, and put what runs behind the guard:
+
+    if __name__ == "__main__":
+        train()"""
+
 
 class Surroundings:
     """Runs a user's file, and puts its surroundings in place for its factories.
@@ -37,10 +48,14 @@ class Surroundings:
 
     Args:
         spec: What is run.
+
+    Attributes:
+        steps_at_import: Optimizer steps that the last run of the file took.
     """
 
     def __init__(self, spec: Spec) -> None:
         self._spec = spec
+        self.steps_at_import = 0
         self._inside = 0
         self._modules: dict[str, ModuleType] = {}
         self._before: dict[str, ModuleType] = {}
@@ -84,10 +99,24 @@ class Surroundings:
         for name in self._own_modules():
             del sys.modules[name]
         importlib.invalidate_caches()
-        with user_code(f"running {self._spec.given}", seconds=seconds):
-            if self._spec.is_package_member:
-                return importlib.import_module(self._spec.module)
-            return _execute(self._spec)
+        given, begin = self._spec.given, time.monotonic()
+        with _watching_training(given) as steps:
+            try:
+                with user_code(f"running {given}", seconds=seconds):
+                    return self._import()
+            except TargetTimeout as late:
+                does = "trains while it is imported" if steps else "does not come to its end"
+                raise TargetTimeout(
+                    f"{given} {does}: it was stopped after {time.monotonic() - begin:.0f} s.",
+                    where=late.where, hint=_GUARD,
+                ) from None
+            finally:
+                self.steps_at_import = len(steps)
+
+    def _import(self) -> ModuleType:
+        if self._spec.is_package_member:
+            return importlib.import_module(self._spec.module)
+        return _execute(self._spec)
 
     def run_again(self, seconds: float) -> ModuleType:
         """Run the file once more; the modules of the first run stay in place after.
@@ -145,6 +174,26 @@ class Surroundings:
             name: module for name, module in sys.modules.items()
             if self._before.get(name) is not module and _is_users_module(module)
         }
+
+
+@contextmanager
+def _watching_training(given: str) -> Iterator[list[None]]:
+    """Yield the list of optimizer steps that are taken inside; a long training is stopped."""
+    steps: list[None] = []
+    begin = time.monotonic()
+
+    def after_step(*_: object) -> None:
+        steps.append(None)
+        if time.monotonic() - begin > _TRAINING_SECONDS:
+            place = place_of_caller()
+            where = code_frame(place.file, place.line) if place is not None else ""
+            raise TargetTimeout(f"{given} trains.", where=where)
+
+    handle = register_optimizer_step_post_hook(after_step)
+    try:
+        yield steps
+    finally:
+        handle.remove()
 
 
 def _execute(spec: Spec) -> ModuleType:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from auditor import batches as batch_tools
+from auditor.errors import TargetError
 from auditor.isolation import seeded
 from auditor.schedule import Schedule, schedule_of
 from auditor.target import ComputeLoss, LossResult, Target
@@ -121,8 +122,13 @@ class Bench:
         """
         if self.changes.batch is not None:
             batch = self.changes.batch(batch)
-        with user_code("running the model and the loss on a batch", seconds=STEP_SECONDS):
-            return self.compute(self.model, batch)
+        try:
+            with self.target.surroundings(), user_code(
+                    "running the model and the loss on a batch", seconds=STEP_SECONDS):
+                return self.compute(self.model, batch)
+        except TargetError as problem:
+            problem.hint = problem.hint or f"The batch holds: {batch_tools.describe(batch)}."
+            raise
 
     def step(self, batch: Any, *, after_backward: Callable[[], None] | None = None) -> float:
         """Take one optimizer step and return the loss before it (NaN and inf are legal)."""
