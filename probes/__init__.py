@@ -5,8 +5,11 @@ from .collapse import Collapse
 from .data import Data
 from .determinism import Determinism
 from .embedding import Embedding
+from .fit import Fit
 from .information import Information
 from .initial_loss import InitialLoss
+from .initialization import Initialization
+from .layers import Layers
 from .learning_rate import LearningRate
 from .mixing import Mixing
 from .objective import Objective
@@ -17,7 +20,7 @@ from .standardised import Standardised
 from .wiring import Wiring
 
 PROBES = (
-    Data, Standardised, Information, Broadcast, Collapse, Determinism, Embedding, InitialLoss,
+    Data, Standardised, Information, Fit, Broadcast, Collapse, Determinism, Embedding, InitialLoss,
     Mixing, Objective, Padding, Reduction, Wiring,
-    LearningRate, Overfit,
+    Initialization, LearningRate, Layers, Overfit,
 )

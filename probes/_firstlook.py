@@ -1,4 +1,4 @@
-"""The first passes of a fresh model: its loss calls, what its first layers receive, or its refusal."""
+"""The first passes of a fresh model: loss calls, what the first layers receive, or a refusal."""
 
 from __future__ import annotations
 

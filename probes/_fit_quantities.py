@@ -1,0 +1,44 @@
+"""What the fit probe declares; losses are in units of the way from the uninformed loss to zero."""
+
+from __future__ import annotations
+
+from auditor.observation import Quantity
+
+_WAY = "of the way from the uninformed loss to the floor"
+
+_ON_VALIDATION: tuple[Quantity, ...] = (
+    Quantity("val_rise", "share", f"rise of the validation loss from its minimum, {_WAY}"),
+    Quantity("val_rise_z", "", "that rise over its standard error, paired by sample"),
+    Quantity("val_stale_evaluations", "", "evaluations since the validation loss was smallest"),
+    Quantity("val_late_fall", "share", f"fall of the validation loss in the last third, {_WAY}"),
+    Quantity("fit_gap", "share", f"validation less training loss at the end, {_WAY}"),
+    Quantity("fit_gap_z", "", "that gap over its standard error"),
+    Quantity("fit_gap_at_best", "share", "the gap where the validation loss was smallest"),
+    Quantity("fit_best_step", "step", "step with the smallest validation loss"),
+    Quantity("fit_val_loss", "loss", "validation loss at the end"),
+    Quantity("fit_best_val_loss", "loss", "smallest validation loss"),
+    Quantity("early_val_excess", "share", f"validation less training loss within the first "
+             f"epoch, {_WAY}"),
+    Quantity("early_val_excess_z", "", "that excess over its standard error"),
+    Quantity("fit_val_score", "share", "accuracy or R2 on validation samples at the end"),
+    Quantity("neighbours_lead", "share", "score of nearest neighbours less that of the model"),
+    Quantity("neighbours_score", "share", "score of the five nearest neighbours"),
+)
+
+QUANTITIES: tuple[Quantity, ...] = (
+    Quantity("fit_steps", "steps", "steps of the run"),
+    Quantity("fit_epochs", "epochs", "passes over the training data that were read"),
+    Quantity("fit_train_loss", "loss", "training loss at the end, in eval mode"),
+    Quantity("fit_train_score", "share", "accuracy or R2 on training samples at the end"),
+    Quantity("fit_level", "share", "training loss at the end; 1 is the uninformed loss, 0 the "
+             "floor"),
+    Quantity("fit_late_fall", "share", f"fall of the training loss in the last third, {_WAY}"),
+    Quantity("eval_mode_excess", "share", "loss of training samples in eval mode less that in "
+             f"training mode, same weights, {_WAY}"),
+    Quantity("eval_mode_excess_z", "", "that excess over its standard error, paired by sample"),
+    Quantity("easy_half_gradient_share", "share", "part of the gradient at the output that the "
+             "easier half of the samples makes"),
+    Quantity("hardest_gradient_share", "share", "part that the hardest hundredth makes"),
+    *_ON_VALIDATION,
+)
+VALIDATION: tuple[str, ...] = tuple(quantity.name for quantity in _ON_VALIDATION)

@@ -1,0 +1,253 @@
+"""A longer run at the user's settings, with evaluations on training and validation samples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from auditor import batches, task
+from auditor.errors import TargetError
+from auditor.isolation import seeded
+from auditor.observation import Quantity, Series
+from auditor.probe import Cost, NotApplicable, ProbeContext
+from auditor.trial import Bench
+
+from ._evaluate import Evaluation, evaluate, excess, gap, gradient_shares, hardest
+from ._fit_quantities import QUANTITIES, VALIDATION
+from ._labels import labels_in
+from ._samples import drawing, training_samples, validation_samples
+from ._simple import neighbours_score
+
+_STEPS = 400
+_FEWEST_STEPS = 40
+# More passes than this over a small set would show what nobody trains to.
+_EPOCHS = 20
+_EVALUATIONS = 10
+_EVALUATED = 512
+# The trial is over when the training loss is this small part of what it was.
+_LEARNED = 0.002
+_STALE = 3
+
+
+@dataclass
+class _Run:
+    """The evaluations of one run, in order."""
+
+    steps: list[int] = field(default_factory=list)
+    train: list[Evaluation] = field(default_factory=list)
+    val: list[Evaluation] = field(default_factory=list)
+
+    @property
+    def best(self) -> int:
+        """Position of the evaluation with the smallest validation loss."""
+        losses = [e.loss for e in self.val]
+        return losses.index(min(losses))
+
+
+class Fit:
+    """Trains for some epochs and compares training with validation losses on the way."""
+
+    name: ClassVar[str] = "fit"
+    says: ClassVar[str] = "trains for a while and compares training with validation"
+    cost: ClassVar[Cost] = Cost(
+        steps=_STEPS + 120, minimum_steps=2 * _FEWEST_STEPS, trains=True, long=True)
+    yields: ClassVar[tuple[Quantity, ...]] = QUANTITIES
+    after: ClassVar[tuple[str, ...]] = ("data", "overfit")
+
+    def run(self, context: ProbeContext) -> None:
+        """Measure the run.
+
+        Raises:
+            NotApplicable: The training step cannot run without gradients.
+            OutOfTime: Too little time.
+        """
+        steps = _planned(context)
+        seen = _some(context.batches.train(steps), _EVALUATED)
+        held = _some(context.batches.val(max(len(context.batches.train(1)), 32)), _EVALUATED)
+        with seeded(context.seed):
+            bench = Bench(context.target)
+            run, epoch = _trained(context, bench, steps, seen, held)
+            if not math.isfinite(run.train[-1].loss):
+                context.note.missed("the run diverged", *(q.name for q in QUANTITIES))
+                return
+            modes = evaluate(bench, seen, context.seed, as_training=True)
+        _note_run(context, run, epoch, modes, seen)
+        if held:
+            _note_validation(context, run, epoch)
+            _note_neighbours(context, run)
+        else:
+            context.note.absent("there are no validation data", *VALIDATION)
+
+
+def _planned(context: ProbeContext) -> int:
+    """Return how many steps to take: at most some epochs, and no batch of a part twice."""
+    affordable = context.affordable_steps(_STEPS + 120, minimum=2 * _FEWEST_STEPS)
+    steps = max(int(affordable * _STEPS / (_STEPS + 120)), _FEWEST_STEPS)
+    stored = len(context.batches.train(steps))
+    if context.batches.training_pass.exhausted:
+        return min(steps, max(_EPOCHS * stored, _FEWEST_STEPS))
+    return min(steps, stored)
+
+
+def _trained(
+    context: ProbeContext, bench: Bench, steps: int, seen: Sequence[Any], held: Sequence[Any],
+) -> tuple[_Run, int]:
+    """Return the evaluations on the way, and the steps of an epoch."""
+    run = _Run()
+    epoch = len(context.batches.train(steps))
+    marks = {round(steps * k / _EVALUATIONS) for k in range(_EVALUATIONS + 1)} | {
+        min(epoch, steps)}
+    for step, batch in enumerate(_epochs(context, steps, epoch)):
+        if step in marks and not _evaluated(context, bench, run, step, seen, held):
+            return run, epoch
+        if context.seconds_left() < 0 and run.steps:
+            break
+        if not math.isfinite(bench.step(batch)):
+            break
+        context.note.steps += 1
+    _evaluated(context, bench, run, bench.steps, seen, held)
+    return run, epoch
+
+
+def _epochs(context: ProbeContext, steps: int, epoch: int) -> Iterator[Any]:
+    """Yield private batches; every epoch reads the loader anew, as training does."""
+    done = number = 0
+    while done < steps:
+        left = min(epoch, steps - done)
+        read = (context.batches.train(left) if not number
+                else context.batches.another_epoch(left, number))
+        for batch in read:
+            yield batches.private(batch)
+        done, number = done + max(len(read), 1), number + 1
+
+
+def _evaluated(
+    context: ProbeContext, bench: Bench, run: _Run, step: int, seen: Sequence[Any],
+    held: Sequence[Any],
+) -> bool:
+    """Evaluate; return whether it is worth going on."""
+    try:
+        run.train.append(evaluate(bench, seen, context.seed))
+        if held:
+            run.val.append(evaluate(bench, held, context.seed))
+    except TargetError as problem:
+        if run.steps:
+            raise
+        raise NotApplicable(
+            f"the training step cannot be evaluated: {problem.message}") from problem
+    run.steps.append(step)
+    if not math.isfinite(run.train[-1].loss):
+        return False
+    learned = abs(run.train[-1].loss) < _LEARNED * abs(run.train[0].loss)
+    stale = not held or len(run.val) - 1 - run.best >= _STALE
+    return not (learned and stale)
+
+
+def _scale(run: _Run) -> tuple[float, float]:
+    """Return the loss of the uninformed answer (the first loss where unknown) and its floor."""
+    calls = run.train[-1].calls
+    known = task.uninformed_loss(calls) if calls else None
+    floors = [task.loss_floor(call) for call in calls]
+    floor = sum(f for f in floors if f is not None) / len(floors) if floors and all(
+        f is not None for f in floors) else 0.0
+    top = known if known is not None else run.train[0].loss
+    # A floor that is not known and losses below zero leave only the fall itself as a scale.
+    return (top, floor) if top > floor else (floor + max(abs(top - floor), 1e-12), floor)
+
+
+def _note_run(
+    context: ProbeContext, run: _Run, epoch: int, modes: Evaluation, seen: Sequence[Any],
+) -> None:
+    note, last = context.note, run.train[-1]
+    top, floor = _scale(run)
+    note.measure("fit_steps", run.steps[-1])
+    note.measure("fit_epochs", run.steps[-1] / max(epoch, 1))
+    note.measure("fit_train_loss", last.loss)
+    note.measure("fit_level", (last.loss - floor) / (top - floor))
+    earlier = run.train[max(len(run.train) * 2 // 3 - 1, 0)]
+    note.measure("fit_late_fall", (earlier.loss - last.loss) / (top - floor))
+    difference, z = excess(last, modes)
+    note.measure("eval_mode_excess", difference / (top - floor))
+    note.measure("eval_mode_excess_z", z)
+    if last.score_name:
+        note.measure("fit_train_score", last.score)
+    for label, evaluations in (("training", run.train), ("validation", run.val)):
+        if evaluations:
+            note.series(Series("fit", label, tuple(map(float, run.steps)),
+                               tuple(e.loss for e in evaluations), "step", "loss"))
+    shares = gradient_shares(last.calls)
+    if shares is None:
+        note.absent("the loss is not one value a sample, or there are too few samples",
+                    "easy_half_gradient_share", "hardest_gradient_share")
+    else:
+        note.measure("easy_half_gradient_share", shares[0])
+        note.measure("hardest_gradient_share", shares[1])
+    rows = hardest(last.calls, seen)
+    if rows:
+        note.table("hardest_samples", rows)
+
+
+def _note_validation(context: ProbeContext, run: _Run, epoch: int) -> None:
+    note = context.note
+    top, floor = _scale(run)
+    best, last = run.best, len(run.val) - 1
+    rise, z = excess(run.val[last], run.val[best])
+    note.measure("val_rise", rise / (top - floor))
+    note.measure("val_rise_z", z if last > best else 0.0)
+    note.measure("val_stale_evaluations", last - best)
+    difference, gap_z = gap(run.val[last], run.train[last])
+    note.measure("fit_gap", difference / (top - floor))
+    note.measure("fit_gap_z", gap_z)
+    note.measure("fit_gap_at_best", gap(run.val[best], run.train[best])[0] / (top - floor))
+    note.measure("fit_best_step", run.steps[best])
+    note.measure("fit_val_loss", run.val[last].loss)
+    note.measure("fit_best_val_loss", run.val[best].loss)
+    middle = run.val[max(last * 2 // 3, 0)]
+    note.measure("val_late_fall", (middle.loss - run.val[last].loss) / (top - floor))
+    early = max(i for i, step in enumerate(run.steps) if step <= max(epoch, run.steps[0]))
+    start, start_z = gap(run.val[early], run.train[early])
+    note.measure("early_val_excess", start / (top - floor))
+    note.measure("early_val_excess_z", start_z)
+    if run.val[last].score_name:
+        note.measure("fit_val_score", run.val[last].score)
+
+
+def _note_neighbours(context: ProbeContext, run: _Run) -> None:
+    """Measure by how much nearest neighbours beat the model on the validation samples."""
+    note, last = context.note, run.val[-1]
+    train, val = training_samples(context), validation_samples(context)
+    found = None
+    if val is not None and last.score_name:
+        found = _neighbours(train, val, classes=last.score_name == "accuracy")
+    if found is None or drawing(context.batches.training_pass.loader) == "by its own sampler":
+        note.absent("nearest neighbours cannot be asked about such inputs and targets",
+                    "neighbours_lead")
+        return
+    note.measure("neighbours_lead", found - last.score)
+    note.measure("neighbours_score", found)
+
+
+def _neighbours(train: Any, val: Any, *, classes: bool) -> float | None:
+    inputs = [[t for t in s.inputs if t is not None] for s in (train, val)]
+    complete = all(len(own) == len(s.inputs)
+                   for own, s in zip(inputs, (train, val), strict=True))
+    targets = [labels_in(s.target) if classes else _number(s.target) for s in (train, val)]
+    if not complete or not train.separate or targets[0] is None or targets[1] is None:
+        return None
+    return neighbours_score(inputs[0], targets[0], inputs[1], targets[1], classes=classes)
+
+
+def _number(target: Any) -> Any:
+    if target is None or target.numel() != target.shape[0]:
+        return None
+    return target.reshape(-1)
+
+
+def _some(read: Sequence[Any], samples: int) -> list[Any]:
+    """Return batches spread evenly over those read, of about so many samples."""
+    if not read:
+        return []
+    count = max(1, min(len(read), -(-samples // max(batches.length(read[0]), 1))))
+    return [read[i * len(read) // count] for i in range(count)]
