@@ -44,6 +44,12 @@ class ObservationError(AuditorError):
     """A saved observation file or report cannot be read."""
 
 
+class AuditFailed(AuditorError):  # noqa: N818 - read as the outcome
+    """The audit found what its caller does not accept."""
+
+    exit_code = 1
+
+
 class TargetError(AuditorError):
     """The user's file could not be turned into a target, or its code failed."""
 

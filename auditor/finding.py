@@ -97,6 +97,7 @@ class Finding:
         fixes: The best first.
         references: Papers and documentation.
         known: The baseline already holds it, so it does not fail the run.
+        ignored: Where the user has said to ignore it, and why; empty when they have not.
     """
 
     rule: str
@@ -114,6 +115,12 @@ class Finding:
     fixes: tuple[Fix, ...] = ()
     references: tuple[str, ...] = ()
     known: bool = False
+    ignored: str = ""
+
+    @property
+    def is_open(self) -> bool:
+        """Neither known nor ignored: it counts for the verdict and the exit code."""
+        return not (self.known or self.ignored)
 
     @property
     def fingerprint(self) -> str:
@@ -139,6 +146,7 @@ class Finding:
             "fixes": [_fix_json(fix) for fix in self.fixes],
             "references": list(self.references),
             "known": self.known,
+            "ignored": self.ignored,
             "fingerprint": self.fingerprint,
         }
 

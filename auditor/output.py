@@ -25,9 +25,11 @@ def renderer_for(
     """
     if format_name:
         return named_renderer(format_name, renderers)
-    for renderer in renderers.values():
-        if path.name.endswith(renderer.suffixes):
-            return renderer
+    # `report.sarif.json` is more than a JSON file: the longest ending wins.
+    fits = {suffix: renderer for renderer in renderers.values() for suffix in renderer.suffixes
+            if path.name.endswith(suffix)}
+    if fits:
+        return fits[max(fits, key=len)]
     known = ", ".join(sorted(s for r in renderers.values() for s in r.suffixes))
     raise UsageError(
         f"No format belongs to the name {path.name}; known endings: {known}.",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
-from auditor.errors import ObservationError
+from auditor.errors import AuditFailed, ObservationError
 from auditor.finding import SEVERITIES, Finding, Severity, Verdict
 from auditor.observation import Json, Observation, Place, Quantity, encode_tree
 
@@ -101,13 +101,27 @@ class Report:
         return tuple(finding for finding in self.findings if not finding.causes)
 
     def count(self, severity: Severity) -> int:
-        """Return how many findings have this severity, known ones left out."""
-        return sum(f.severity == severity and not f.known for f in self.findings)
+        """Return how many findings have this severity, known and ignored ones left out."""
+        return sum(f.severity == severity and f.is_open for f in self.findings)
 
     def reaches(self, limit: Severity) -> bool:
-        """Tell whether any finding that is not known is at least this severe."""
+        """Tell whether any finding that is not known or ignored is at least this severe."""
+        return bool(self.at_least(limit))
+
+    def at_least(self, limit: Severity) -> tuple[Finding, ...]:
+        """Return the findings, known and ignored ones left out, that are at least this severe."""
         worst = SEVERITIES[: SEVERITIES.index(limit) + 1]
-        return any(self.count(severity) for severity in worst)
+        return tuple(f for f in self.findings if f.is_open and f.severity in worst)
+
+    def raise_on(self, limit: Severity) -> None:
+        """Do nothing, unless a finding that is not known or ignored is at least this severe.
+
+        Raises:
+            AuditFailed: There is one; the message lists them with their places.
+        """
+        found = self.at_least(limit)
+        if found:
+            raise AuditFailed(_told(found))
 
     def to_json(self) -> dict[str, Json]:
         """Return the report as a strict JSON object, schema 1."""
@@ -169,6 +183,16 @@ class Report:
                 f"This report is damaged: {type(problem).__name__}: {problem}.",
                 hint="Run the audit again.",
             ) from problem
+
+
+def _told(findings: Sequence[Finding]) -> str:
+    """Return a headline for every finding, with its line and what to do first."""
+    lines = [f"The audit found {len(findings)} fault{'s' if len(findings) > 1 else ''}:"]
+    for finding in findings:
+        place = f" ({finding.place.file}:{finding.place.line})" if finding.place else ""
+        lines.append(f"{finding.severity}[{finding.rule}]: {finding.title}{place}")
+        lines += [f"    fix: {fix.summary}" for fix in finding.fixes[:1]]
+    return "\n".join(lines)
 
 
 def _layer(row: dict[str, Any]) -> Layer:

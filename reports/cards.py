@@ -22,6 +22,7 @@ from .wording import (
     evidence_value,
     is_address,
     prose,
+    standing,
     subjects,
     trial_line,
     where,
@@ -127,7 +128,7 @@ def figures_of(
 def _facts(report: Report, finding: Finding) -> list[Word]:
     facts = [Word(where(finding.place), is_code=True), Word(subjects(report, finding)),
              Word(f"{finding.confidence} confidence"),
-             Word("known from the baseline" if finding.known else "")]
+             Word(standing(finding))]
     return [fact for fact in facts if fact.text]
 
 

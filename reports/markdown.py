@@ -22,6 +22,7 @@ from .wording import (
     plural,
     prose,
     run_line,
+    standing,
     subjects,
     trial_line,
     verdict_sentence,
@@ -65,12 +66,16 @@ def _fix_first(report: Report) -> Iterator[str]:
 
 def _overview(report: Report) -> Iterator[str]:
     rows = [
-        [f"{_MARKS[f.severity]} {f.severity}{' (known)' if f.known else ''}", code(f.rule),
+        [f"{_MARKS[f.severity]} {f.severity}{_set_aside(f)}", code(f.rule),
          inline(f.title), code(where(f.place)), ", ".join(code(cause) for cause in f.causes)]
         for f in _in_order(report)
     ]
     if rows:
         yield "\n".join(table(("", "Rule", "Finding", "Where", "Follows from"), rows))
+
+
+def _set_aside(finding: Finding) -> str:
+    return " (ignored)" if finding.ignored else " (known)" if finding.known else ""
 
 
 def _finding(report: Report, finding: Finding) -> list[str]:
@@ -82,7 +87,7 @@ def _finding(report: Report, finding: Finding) -> list[str]:
 
 def _parts(report: Report, finding: Finding) -> Iterator[list[str]]:
     place = [code(where(finding.place)), subjects(report, finding, quote=code),
-             f"{finding.confidence} confidence"]
+             f"{finding.confidence} confidence", inline(standing(finding))]
     yield [" · ".join(part for part in place if part)]
     frame = frame_of(finding.place)
     if frame:

@@ -21,7 +21,7 @@ class Outline:
     Attributes:
         full: Errors and warnings that no other finding explains: a block each.
         notes: Findings worth one line.
-        known: Findings that the baseline already holds.
+        known: Findings that the baseline already holds, or that the user ignores.
         explained: Findings that stand under one in `full`.
     """
 
@@ -33,7 +33,7 @@ class Outline:
 
 def outline_of(report: Report) -> Outline:
     """Sort the findings; each lands in exactly one group."""
-    new = [finding for finding in report.findings if not finding.known]
+    new = [finding for finding in report.findings if finding.is_open]
     faults = [finding for finding in new if finding.severity != "info"]
     roots = [finding for finding in faults if not finding.causes]
     explained = {below.rule for root in roots for below in consequences_of(report, root)}
@@ -44,7 +44,7 @@ def outline_of(report: Report) -> Outline:
     return Outline(
         full=tuple(full),
         notes=tuple(f for f in new if f.severity == "info" and f not in under),
-        known=tuple(finding for finding in report.findings if finding.known),
+        known=tuple(finding for finding in report.findings if not finding.is_open),
         explained=tuple(under),
     )
 

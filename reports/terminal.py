@@ -188,7 +188,10 @@ def _summary(page: Page, report: Report, outline: Outline, verbose: bool) -> Non
         _reasons(page, report, "not-applicable", "not applicable")
         _passed(page, report)
         _probes(page, report)
-    _labelled(page, "known", [f"{f.rule}: {prose(f.title)}" for f in outline.known])
+    aside = [f for f in outline.known if not f.ignored]
+    _labelled(page, "known", [f"{f.rule}: {prose(f.title)}" for f in aside])
+    _labelled(page, "ignored", [f"{f.rule}: {prose(f.title)} ({prose(f.ignored)})"
+                                for f in outline.known if f.ignored])
     _labelled(page, "note", [prose(note) for note in report.notes])
     page.line(Text(run_line(report), "dim"))
 

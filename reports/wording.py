@@ -16,6 +16,7 @@ from auditor.report import Report
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _TRIAL_WORDS = {"helps": "helps", "no-effect": "no effect", "harms": "makes it worse"}
 _NOT_THE_USERS = ("", "pack", "measured")
+_IN_CODE = re.compile(r"[^:]*\.py:\d")
 _COMPARED = {"==": "must not be", "!=": "must be"}
 
 
@@ -151,6 +152,8 @@ def listed(names: Iterable[str], most: int = 3) -> str:
 def verdict_sentence(report: Report) -> str:
     """Return the audit's result in one sentence."""
     name = target_name(report)
+    accepted = "".join(f", {count}" for count in _accepted(report))
+    new = "new fault" if accepted else "fault"
     if report.verdict == "fail":
         return f"{name} will not train properly as it is: {fault_counts(report)}"
     if report.verdict == "warn":
@@ -158,18 +161,29 @@ def verdict_sentence(report: Report) -> str:
     if report.verdict == "incomplete":
         missed = count_verdicts(report, "not-measured")
         checks = f"{missed} of {plural(len(report.verdicts), 'check')}"
-        return f"No fault was found in {name}, but {checks} could not be made"
-    return f"No fault was found in {name}: {plural(count_verdicts(report, 'clear'), 'check')} clear"
+        return f"No {new} was found in {name}{accepted}, but {checks} could not be made"
+    clear = plural(count_verdicts(report, "clear"), "check")
+    return f"No {new} was found in {name}: {clear} clear{accepted}"
+
+
+def standing(finding: Finding) -> str:
+    """Return why a finding does not count ("ignored: model.py:9"); empty when it counts."""
+    if finding.ignored:
+        return f"ignored: {prose(finding.ignored)}"
+    return "known from the baseline" if finding.known else ""
+
+
+def in_comment(finding: Finding) -> bool:
+    """Tell whether a comment in the user's code ignores it, not the configuration."""
+    return bool(_IN_CODE.match(finding.ignored))
 
 
 def fault_counts(report: Report) -> str:
-    """Return "2 errors, 1 warning; 1 root cause", with the known ones apart."""
+    """Return "2 errors, 1 warning; 1 root cause", with the known and ignored ones apart."""
     severities: tuple[Severity, ...] = ("error", "warning")
     counts = [plural(report.count(s), s) for s in severities if report.count(s)]
-    known = sum(finding.known for finding in report.findings)
-    if known:
-        counts.append(f"{known} known from the baseline")
-    faults = [f for f in report.findings if f.severity != "info" and not f.known]
+    counts += _accepted(report)
+    faults = [f for f in report.findings if f.severity != "info" and f.is_open]
     roots = sum(not finding.causes for finding in faults)
     cause = f"; {plural(roots, 'root cause')}" if 0 < roots < len(faults) else ""
     return ", ".join(counts) + cause
@@ -215,6 +229,13 @@ def seconds(report: Report) -> float:
     if isinstance(whole, (int, float)):
         return float(whole)
     return sum(probe.seconds for probe in report.probes)
+
+
+def _accepted(report: Report) -> list[str]:
+    ignored = sum(bool(finding.ignored) for finding in report.findings)
+    known = sum(finding.known and not finding.ignored for finding in report.findings)
+    return [f"{count} {word}" for count, word in
+            ((known, "known from the baseline"), (ignored, "ignored")) if count]
 
 
 def _fact(value: Json) -> str:

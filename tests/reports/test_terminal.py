@@ -123,6 +123,16 @@ def test_rules_that_were_not_measured_are_named_with_the_reason() -> None:
             "trial has no gradient") in text
 
 
+def test_ignored_findings_take_one_line_with_the_reason() -> None:
+    first, *others = failing().findings
+    ignored = replace(first, ignored="net.py:9: on purpose")
+    text = _print(replace(failing(), findings=(ignored, *others)))
+
+    assert "error[dying-relu]" not in text
+    assert "ignored  dying-relu: All 64 units" in text
+    assert "net.py:9: on purpose" in text
+
+
 def test_known_findings_take_one_line() -> None:
     first, *others = failing().findings
     text = _print(replace(failing(), findings=(replace(first, known=True), *others)))
