@@ -7,10 +7,12 @@ bytecode's positions give the expression, so that four layers on one line have f
 
 from __future__ import annotations
 
+import ast
 import functools
 import inspect
 import itertools
 import linecache
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -82,6 +84,32 @@ def place_of_caller(above: FrameType | None = None) -> Place | None:
     """
     frame = above if above is not None else sys._getframe(1)
     return _first_place(frame)
+
+
+def place_of_argument(call: Place, argument: str | int) -> Place | None:
+    """Return where an argument stands in a recorded call; None when it is not written there.
+
+    Args:
+        call: Place of the whole call, with its columns.
+        argument: Name of a keyword (the place includes `name=`), or a position.
+    """
+    if not call.column:
+        return None
+    source = "".join(linecache.getlines(os.path.abspath(call.file)))
+    found = next((n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Call)
+                  and _bounds(n, source) == (call.line, call.column, call.end_line,
+                                             call.end_column)), None)
+    if found is None:
+        return None
+    node: ast.AST | None
+    if isinstance(argument, str):
+        node = next((k for k in found.keywords if k.arg == argument), None)
+    else:
+        node = found.args[argument] if argument < len(found.args) else None
+    if node is None:
+        return None
+    line, column, end_line, end_column = _bounds(node, source)
+    return Place(call.file, line, column, end_line, end_column, source.splitlines()[line - 1])
 
 
 def place_of_definition(defined: object) -> Place | None:
@@ -159,6 +187,15 @@ def _place(
     return Place(
         shown_path(file), line, _characters(code, begin) + 1,
         end_line, _characters(last, end) + 1, code,
+    )
+
+
+def _bounds(node: Any, source: str) -> tuple[int, int, int, int]:
+    """Return first line and column, last line and column of a node, as places count them."""
+    lines = source.splitlines()
+    return (
+        node.lineno, _characters(lines[node.lineno - 1], node.col_offset) + 1,
+        node.end_lineno, _characters(lines[node.end_lineno - 1], node.end_col_offset) + 1,
     )
 
 
