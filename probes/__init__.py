@@ -12,15 +12,18 @@ from .initialization import Initialization
 from .layers import Layers
 from .learning_rate import LearningRate
 from .mixing import Mixing
+from .noise import Noise
 from .objective import Objective
 from .overfit import Overfit
 from .padding import Padding
 from .reduction import Reduction
+from .regularization import Regularization
+from .regularization_off import RegularizationOff
 from .standardised import Standardised
 from .wiring import Wiring
 
 PROBES = (
-    Data, Standardised, Information, Fit, Broadcast, Collapse, Determinism, Embedding, InitialLoss,
+    Data, Standardised, Information, Fit, Regularization, RegularizationOff, Broadcast, Collapse, Determinism, Embedding, InitialLoss,
     Mixing, Objective, Padding, Reduction, Wiring,
-    Initialization, LearningRate, Layers, Overfit,
+    Initialization, Noise, LearningRate, Layers, Overfit,
 )

@@ -16,7 +16,7 @@ from auditor.probe import ProbeContext
 from auditor.recorder import watching
 from auditor.trial import Bench, Changes, evaluating, run
 
-LEARNED = 0.9
+LEARNED = 0.8
 _LOOK_EVERY = 10
 _SAME = 1e-3
 

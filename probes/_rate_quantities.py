@@ -6,6 +6,11 @@ from auditor.observation import Quantity
 
 ENDING = ("loss_swing", "loss_reversals", "swing_to_batch_noise")
 DECAY = ("decay_gain", "decay_gain_p")
+COMPARISON = (
+    "lr_gap", "lr_gap_least", "lr_gap_warm", "warmup_tried", "warmup_diverges", "lr_gap_p",
+    "lr_trials", "blown_up_share", "user_loss_after", "suggested_loss_after", "lr_speedup",
+    "initial_trial_loss", "epoch_steps", "epoch_progress",
+)
 
 LEARNING_RATE: tuple[Quantity, ...] = (
     Quantity("user_lr", "", "the user's rate (peak, first parameter group)"),

@@ -54,14 +54,18 @@ def compare(context: ProbeContext, suggested_lr: float, steps: int, so_far: Comp
     """Run both rates on further tracks: other initial weights, another order of the batches."""
     for number in range(1, TRACKS + 1):
         track = Track(context, steps, number=number)
-        user = track.go(track.user_lr, steps)
-        so_far.add(track, user, track.go(suggested_lr, steps))
+        user, suggested = track.go(track.user_lr, steps), track.go(suggested_lr, steps)
+        if "out-of-time" in (user.outcome, suggested.outcome):
+            return
+        so_far.add(track, user, suggested)
 
 
 def warm_up(track: Track, suggested: Run, steps: int, so_far: Comparison) -> None:
     """Run the user's rate with a linear warm-up over half a trial, and a whole trial after it."""
     ramp = max(steps // 2, 1)
     warm = track.go(track.user_lr, ramp + steps, warmup_steps=ramp)
+    if warm.outcome == "out-of-time":
+        return
     so_far.warm_gaps.append(track.gap(warm, suggested))
     so_far.warm_blown.append(track.blown_up(warm))
 

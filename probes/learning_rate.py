@@ -13,7 +13,7 @@ from auditor.probe import Cost, OutOfTime, ProbeContext
 from auditor.usercode import user_code
 
 from ._race import Race, race
-from ._rate_quantities import DECAY, ENDING, LEARNING_RATE
+from ._rate_quantities import COMPARISON, DECAY, ENDING, LEARNING_RATE
 from ._subset import subset
 from ._sweep import POINTS, Sweep, sweep
 from ._track import EVALUATED, Run, Track
@@ -72,6 +72,8 @@ class _Look:
         swept = sweep(track, points)
         self.context.note.series(swept.series())
         raced = race(track, swept, steps)
+        if any(run.outcome == "out-of-time" for run in raced.finalists):
+            raise OutOfTime("the race between the rates could not be finished")
         self._note_rates(track, swept, raced)
         self._note_descent(track, swept, raced)
         self._note_comparison(track, raced, steps)
@@ -120,11 +122,25 @@ class _Look:
         ratio = user.lr / best.lr if best.lr else math.inf
         behind = found.gaps[0] > _BEHIND or found.blown[0]
         closer = behind and not 1 / _APART < ratio < _APART
+        epoch, progress = self._epoch_steps(), 1.0
         if closer:
             compare(self.context, best.lr, steps, found)
         if closer and ratio > 1:
             warm_up(track, best, steps, found)
-        gap = fmean(found.gaps)
+        if closer and ratio < 1 / _FAR_APART:
+            progress = progress_of_an_epoch(track, best, steps, epoch)
+        if closer and (found.test.pairs < 2 or self.context.seconds_left() <= 0):
+            note.missed("the time ended before the rates were compared on further seeds",
+                        *COMPARISON)
+            return
+        note.measure("epoch_steps", epoch)
+        note.measure("epoch_progress", progress)
+        note.measure("lr_speedup", speedup(user, best))
+        note.measure("initial_trial_loss", fmean(track.before))
+        self._note_gaps(found)
+
+    def _note_gaps(self, found: Comparison) -> None:
+        note, gap = self.context.note, fmean(found.gaps)
         note.measure("lr_gap", gap, samples=len(found.gaps))
         note.measure("lr_gap_least", min(found.gaps), samples=len(found.gaps))
         note.measure("lr_gap_warm", fmean(found.warm_gaps) if found.warm_gaps else gap)
@@ -133,16 +149,8 @@ class _Look:
         note.measure("lr_gap_p", found.test.p, samples=found.test.pairs)
         note.measure("lr_trials", len(found.gaps))
         note.measure("blown_up_share", sum(found.blown) / len(found.blown))
-        note.measure("initial_trial_loss", fmean(track.before))
         note.measure("user_loss_after", fmean(user for user, _ in found.pairs))
         note.measure("suggested_loss_after", fmean(best for _, best in found.pairs))
-        note.measure("lr_speedup", speedup(user, best))
-        epoch = self._epoch_steps()
-        progress = 1.0
-        if closer and ratio < 1 / _FAR_APART:
-            progress = progress_of_an_epoch(track, best, steps, epoch)
-        note.measure("epoch_steps", epoch)
-        note.measure("epoch_progress", progress)
 
     def _note_ending(self, track: Track, user: Run) -> None:
         note = self.context.note

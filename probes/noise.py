@@ -1,0 +1,85 @@
+"""How much the loss scatters by itself: over batches, over passes, over seeds, after short runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import fmean
+from typing import ClassVar
+
+from auditor.isolation import seeded
+from auditor.observation import Quantity
+from auditor.probe import Cost, ProbeContext
+
+from ._track import Run, Track
+
+_SEEDS = 3
+_STEPS = 10
+_PASSES = 3
+_FEWEST = 12
+
+
+class Noise:
+    """Repeats the same thing under other random numbers."""
+
+    name: ClassVar[str] = "noise"
+    says: ClassVar[str] = "measures how much the loss scatters by itself"
+    cost: ClassVar[Cost] = Cost(steps=45, minimum_steps=_FEWEST, trains=True)
+    yields: ClassVar[tuple[Quantity, ...]] = (
+        Quantity("loss_batch_noise", "loss", "spread from batch to batch at the first weights"),
+        Quantity("loss_pass_noise", "loss",
+                 "spread of one batch's loss over passes at the same weights (dropout, sampling)"),
+        Quantity("loss_seed_noise", "loss", "spread of the first loss over initialisations"),
+        Quantity("trial_seed_noise", "loss",
+                 "spread over seeds of the loss after ten steps at the user's rate"),
+        Quantity("trial_loss", "loss", "mean loss after these ten steps"),
+    )
+    after: ClassVar[tuple[str, ...]] = ()
+
+    def run(self, context: ProbeContext) -> None:
+        """Measure the spreads.
+
+        Raises:
+            OutOfTime: Not even one short run fits.
+        """
+        affordable = context.affordable_steps(_SEEDS * (_STEPS + 5), minimum=_FEWEST)
+        seeds = max(1, affordable // (_STEPS + 5))
+        starts: list[float] = []
+        runs: list[Run] = []
+        with seeded(context.seed):
+            for number in range(seeds):
+                track = Track(context, _STEPS, number=number)
+                starts.append(fmean(track.before))
+                if number == 0:
+                    self._note_fixed_weights(context, track)
+                runs.append(track.go(track.user_lr, _STEPS))
+        self._note_seeds(context, starts, runs)
+
+    def _note_fixed_weights(self, context: ProbeContext, track: Track) -> None:
+        note = context.note
+        passes = [track.loss_of(track.judges[0], context.seed + i) for i in range(_PASSES)]
+        note.measure("loss_pass_noise", _deviation(passes), samples=_PASSES)
+        if len(track.before) < 2:
+            note.missed("a single batch was seen", "loss_batch_noise")
+            return
+        note.measure("loss_batch_noise", _deviation(track.before), samples=len(track.before))
+
+    def _note_seeds(
+        self, context: ProbeContext, starts: Sequence[float], runs: Sequence[Run],
+    ) -> None:
+        note = context.note
+        ends = [run.loss for run in runs]
+        note.measure("trial_loss", fmean(ends), samples=len(ends))
+        if len(ends) < 2:
+            note.missed("there was time for one seed only", "loss_seed_noise", "trial_seed_noise")
+            return
+        note.measure("loss_seed_noise", _deviation(starts), samples=len(starts))
+        note.measure("trial_seed_noise", _deviation(ends), samples=len(ends))
+
+
+def _deviation(values: Sequence[float]) -> float:
+    """Return the standard deviation; infinite when a run diverged."""
+    if not all(map(math.isfinite, values)):
+        return math.inf
+    mean = fmean(values)
+    return math.sqrt(sum((v - mean) ** 2 for v in values) / (len(values) - 1))
