@@ -33,11 +33,13 @@ class ActivationRecord:
 
     Attributes:
         activation: Which function.
-        alive: (U,) True for units that were above zero for any sample so far.
-        samples: Distinct inputs seen.
+        alive: (U,) True for units that were above zero for any sample since the last `forget`.
+        samples: Distinct inputs seen since then.
         order: Position among the calls of the first pass.
         per_sample: Its first dimension is the batch.
-        rms, variation, slope, flat, mean, lowest: One value per watched pass.
+        rms, variation, slope, flat, mean: One value per watched pass; slope and flat only for
+            bounded activations and softmax.
+        values: A spread sample of the last watched pass's output, for histograms.
     """
 
     activation: Activation
@@ -50,25 +52,38 @@ class ActivationRecord:
     slope: list[float] = field(default_factory=list)
     flat: list[float] = field(default_factory=list)
     mean: list[float] = field(default_factory=list)
-    lowest: list[float] = field(default_factory=list)
+    values: Tensor | None = None
 
     @property
     def dead_share(self) -> float:
         """Share of units that were zero for every sample seen; 0 for other families."""
         return 0.0 if self.alive is None else 1.0 - float(self.alive.float().mean())
 
+    @property
+    def units(self) -> int:
+        """Units (channels) of a rectifier."""
+        return 0 if self.alive is None else self.alive.numel()
+
 
 class ActivationStatistics:
     """Listens for activation functions inside the model.
 
-    Args:
-        batch_size: Samples in each watched pass, to tell batch dimensions from others.
+    Attributes:
+        records: Subject -> what it did.
+        batch_size: Samples in the watched pass, to tell batch dimensions from others.
+        only_alive: Take nothing but which units fire (the cheapest pass).
     """
 
     def __init__(self, batch_size: int) -> None:
         self.batch_size = batch_size
+        self.only_alive = False
         self.records: dict[str, ActivationRecord] = {}
         self._channels_first = False
+
+    def forget(self) -> None:
+        """Count living units and their samples from here on."""
+        for record in self.records.values():
+            record.alive, record.samples = None, 0
 
     def on_module(self, call: Call) -> None:
         """Remember where the last layer puts its units."""
@@ -91,23 +106,25 @@ class ActivationStatistics:
         record = self.records.setdefault(
             call.subject, ActivationRecord(activation, len(self.records))
         )
-        record.per_sample = output.dim() >= 2 and output.shape[0] % self.batch_size == 0
-        record.samples += self.batch_size
         if activation.family == "rectifier":
             self._note_alive(record, output)
-        record.rms.append(_rms(output))
+        record.samples += self.batch_size
+        if self.only_alive:
+            return
+        record.per_sample = output.dim() >= 2 and output.shape[0] % self.batch_size == 0
+        record.values = spread_sample(output, _VALUES).float()
+        record.rms.append(rms_of(record.values))
+        record.mean.append(float(record.values.mean()))
         if record.per_sample:
             record.variation.append(sample_variation(output))
         if activation.family == "bounded":
-            slope, flat = _slope(activation, spread_sample(output, _VALUES).float())
+            slope, flat = _slope(activation, record.values)
             record.slope.append(slope)
             record.flat.append(flat)
         elif activation.name == "softmax" and _choices(call) >= _CHOICES:
             slope, flat = _softmax_slope(call, output)
             record.slope.append(slope)
             record.flat.append(flat)
-        record.mean.append(float(output.mean()))
-        record.lowest.append(float(output.amin()))
 
     def _note_alive(self, record: ActivationRecord, output: Tensor) -> None:
         unit = 1 if self._channels_first and output.dim() >= 3 else output.dim() - 1
@@ -165,7 +182,8 @@ def sample_variation(tensor: Tensor) -> float:
     return float(matrix.var(dim=0, unbiased=False).mean().sqrt()) / size
 
 
-def _rms(tensor: Tensor) -> float:
+def rms_of(tensor: Tensor) -> float:
+    """Return the root mean square over all elements."""
     return float(torch.linalg.vector_norm(tensor.float())) / math.sqrt(tensor.numel())
 
 

@@ -13,6 +13,8 @@ from auditor.scene import Scene, lineage
 
 # A fault of the signal on its way forward comes from layers that the signal has passed before.
 _DOWNSTREAM: frozenset[Category] = frozenset({"activation", "initialization"})
+# A layer on a wrong scale reaches those before it through its gradient.
+_BOTH_WAYS: frozenset[Category] = frozenset({"initialization", "gradient"})
 # Gradients run through the whole model, and what is measured on the run sums over all layers.
 _ANYWHERE: frozenset[Category] = frozenset({"gradient", "learning-rate", "fit", "numerics"})
 
@@ -139,6 +141,8 @@ def _explains(cause: Fired, item: Fired, spots: Mapping[str, _Spot]) -> bool:
         return True
     there, here = spots[cause.rule.id], spots[item.rule.id]
     downstream = item.rule.category in _DOWNSTREAM
+    if downstream and cause.rule.category in _BOTH_WAYS:
+        return True
     return there.shares_a_layer(here) or (downstream and there.begins_before(here))
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from auditor.finding import Severity
+from auditor.ignores import Ignore
 from auditor.observation import Place, Quantity
 from auditor.packfile import PlaceKind
 from auditor.report import Layer
@@ -38,6 +39,7 @@ class Scene:
         optimizer: Class name of the user's optimizer.
         thresholds: Limits that the user has set: rule -> threshold -> limit.
         severities: Severities that the user has set: rule -> severity.
+        ignores: Findings that the user has decided to live with.
         unmeasured: Why quantities have no value although no observation speaks of them (their
             probe was left out or is not installed): quantity -> reason.
         quantities: Declarations of what the probes measure, for units and words.
@@ -52,6 +54,7 @@ class Scene:
     optimizer: str = ""
     thresholds: Mapping[str, Mapping[str, Override]] = field(default_factory=dict)
     severities: Mapping[str, Severity] = field(default_factory=dict)
+    ignores: tuple[Ignore, ...] = ()
     unmeasured: Mapping[str, str] = field(default_factory=dict)
     quantities: Mapping[str, Quantity] = field(default_factory=dict)
     _orders: dict[str, int] = field(init=False, repr=False, compare=False)
@@ -93,10 +96,12 @@ class Scene:
 def lineage(subject: str) -> list[str]:
     """Return a subject and the modules that hold it, innermost first, without the root.
 
-    `block.0.fc:relu#2` lies in `block.0.fc:relu`'s module `block.0.fc`, that in `block.0`, and
-    so on; a parameter `fc1.weight` lies in `fc1`.
+    `block.0.fc:relu#2` stands where `block.0.fc:relu` does and lies in the module `block.0.fc`,
+    that in `block.0`, and so on; a parameter `fc1.weight` lies in `fc1`.
     """
     path = subject.partition(":")[0]
     parts = path.split(".") if path else []
     found = [".".join(parts[:end]) for end in range(len(parts), 0, -1)]
-    return found if subject in found else [subject, *found]
+    unnumbered = subject.partition("#")[0]
+    calls = [name for name in dict.fromkeys((subject, unnumbered)) if name not in found]
+    return [*calls, *found]

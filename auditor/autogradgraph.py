@@ -1,0 +1,120 @@
+"""The autograd graph below a loss: who reads whom, and which operations carry the data."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, TypeAlias
+
+Node: TypeAlias = Any
+End: TypeAlias = Literal["output", "join", "normalisation", "gate"]
+
+# Nodes that change the shape or the type of a tensor, not its values.
+RESHAPES = (
+    "View", "Unsafe", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "TBackward", "Permute",
+    "Clone", "Alias", "AsStrided", "ToCopy", "CopySlices",
+)
+_PARTS = (*RESHAPES, "Select", "Slice", "Split", "Expand", "Neg", "Rsub", "Index", "Unbind")
+_NORMS = ("BatchNorm", "LayerNorm", "GroupNorm", "InstanceNorm", "RMSNorm", "RmsNorm")
+_PRODUCTS = ("Mul", "Bmm", "Mm", "Baddbmm", "Lerp", "Addcmul", "Where", "Div", "Dot")
+
+
+class AutogradGraph:
+    """The autograd graph below a loss: who reads whom, and what carries the data.
+
+    Attributes:
+        children: Node -> nodes that read it.
+        feeding: Nodes behind which a layer lies.
+    """
+
+    def __init__(self, root: Node, layers: Mapping[Node, object], sources: set[Node]) -> None:
+        self.children: dict[Node, list[Node]] = defaultdict(list)
+        self._layers = layers
+        order = list(_postorder(root)) if root is not None else []
+        self._carries: set[Node] = set()
+        for node in order:
+            parents = [parent for parent, _ in node.next_functions if parent is not None]
+            for parent in parents:
+                self.children[parent].append(node)
+            if node in layers or any(parent in self._carries for parent in parents):
+                self._carries.add(node)
+        self.feeding: set[Node] = set()
+        for node in reversed(order):
+            if node in sources or any(child in self.feeding for child in self.children[node]):
+                self.feeding.add(node)
+
+    def carrying(self, node: Node) -> list[Node]:
+        """Return the inputs of a node that depend on a layer, not on parameters alone."""
+        return [parent for parent, _ in node.next_functions if parent in self._carries]
+
+    def readers(self, node: Node) -> list[Node]:
+        """Return what reads a layer's output, past its own inner nodes."""
+        while True:
+            found = self.children[node]
+            if len(found) != 1 or self._layers.get(found[0]) is not self._layers.get(node):
+                return found
+            node = found[0]
+
+    def multiplied(self, node: Node) -> bool:
+        """Tell whether a node's output is multiplied with another branch."""
+        return any(self._is_product(reader) for reader in self._seen_through(node))
+
+    def end(self, node: Node) -> End:
+        """Say what becomes of the output of a layer that feeds no other layer alone."""
+        waiting, seen = list(self.readers(node)), set()
+        while waiting:
+            reader = waiting.pop()
+            if reader in seen:
+                continue
+            seen.add(reader)
+            if is_normalisation(reader):
+                return "normalisation"
+            if len(self.carrying(reader)) > 1:
+                return "gate" if self._is_product(reader) else "join"
+            waiting.extend(self.children[reader])
+        return "output"
+
+    def _is_product(self, node: Node) -> bool:
+        return node.name().startswith(_PRODUCTS) and len(self.carrying(node)) > 1
+
+    def _seen_through(self, node: Node) -> Iterator[Node]:
+        waiting, seen = list(self.children[node]), set()
+        while waiting:
+            reader = waiting.pop()
+            if reader in seen:
+                continue
+            seen.add(reader)
+            yield reader
+            # `1 + tanh(x)` before a product is still a gate (the tanh form of GELU).
+            shifts = reader.name().startswith("Add") and len(self.carrying(reader)) == 1
+            if shifts or reader.name().startswith(_PARTS):
+                waiting.extend(self.children[reader])
+
+
+def is_normalisation(node: Node) -> bool:
+    """Tell whether a node normalises; what is before it has no scale for what is behind."""
+    return any(norm in node.name() for norm in _NORMS)
+
+
+def own_nodes(node: Node) -> Iterator[Node]:
+    """Yield the nodes of one call, from its output inwards (a view around the product itself)."""
+    while node is not None:
+        yield node
+        if not node.name().startswith(RESHAPES) or len(node.next_functions) != 1:
+            return
+        node = node.next_functions[0][0]
+
+
+def _postorder(root: Node) -> Iterator[Node]:
+    """Yield every node of the graph after the nodes that it reads."""
+    seen = {root}
+    waiting = [(root, iter(root.next_functions))]
+    while waiting:
+        node, parents = waiting[-1]
+        fresh = next((p for p, _ in parents if p is not None and p not in seen), None)
+        if fresh is None:
+            waiting.pop()
+            yield node
+        else:
+            seen.add(fresh)
+            waiting.append((fresh, iter(fresh.next_functions)))

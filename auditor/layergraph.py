@@ -1,0 +1,230 @@
+"""Which layer feeds which, read off the autograd graph of one watched pass.
+
+The order of registration says little, and module hooks miss `F.linear`. Every call that multiplies
+with a weight is a layer here; what lies between two layers is what the autograd graph holds
+between them, whatever views, methods or in-place calls the user wrote.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from auditor import functions
+from auditor.activity import rms_of, sample_spread
+from auditor.autogradgraph import RESHAPES, AutogradGraph, End, Node, is_normalisation, own_nodes
+from auditor.functions import Activation
+from auditor.recorder import Call, tensors_in
+
+Break: TypeAlias = Literal["start", "join", "normalisation"]
+
+
+@dataclass(eq=False, slots=True)
+class ActivationUse:
+    """One call of an activation function and what becomes of its output.
+
+    Attributes:
+        subject: As the recorder names it.
+        activation: Which function.
+        hidden: A layer lies behind it; else it belongs to the output or the loss.
+        gates: Its output is multiplied with another branch (gates, attention weights).
+    """
+
+    subject: str
+    activation: Activation
+    hidden: bool = False
+    gates: bool = False
+
+
+@dataclass(eq=False, slots=True)
+class LayerUse:
+    """One multiplication with a weight.
+
+    Attributes:
+        name: Path of the layer; of the parameter for a bare one.
+        order: Position among the layers of the pass.
+        layout: Of the weight, as in `functions.WEIGHTED`; "opaque" for fused recurrent layers.
+        weight: What the input was multiplied with (after parametrisations); detached.
+        bias: Added to it, or None.
+        parameter: Full name of the weight parameter; empty when it is computed.
+        module: That makes the call.
+        fan_in: Inputs that one output sums over.
+        weight_rms: Root mean square of the weight at the time of the call.
+        trainable: The weight gets a gradient.
+        grouped: A convolution in groups (depthwise).
+        x_rms, y_rms: Root mean square of input and output.
+        x_spread, y_spread: Standard deviation over samples, rms over features.
+        delta: Norm of the loss's gradient with respect to the output.
+        before: The layer that feeds it with nothing but unary operations between.
+        begins: What cuts it off from earlier layers, when `before` is None.
+        activations: Calls between `before` (or the cut) and this layer.
+        bare: Only changes of shape lie between `before` and this layer.
+        only_reader: Nothing else reads the output of `before`.
+        after: Layers that it feeds in this way.
+        ends: What becomes of its output, when `after` is empty.
+    """
+
+    name: str
+    order: int
+    layout: str
+    weight: Tensor
+    bias: Tensor | None = None
+    parameter: str = ""
+    module: nn.Module | None = None
+    fan_in: int = 1
+    weight_rms: float = math.nan
+    trainable: bool = True
+    grouped: bool = False
+    x_rms: float = math.nan
+    y_rms: float = math.nan
+    x_spread: float = math.nan
+    y_spread: float = math.nan
+    delta: float = math.nan
+    before: LayerUse | None = None
+    begins: Break = "start"
+    activations: tuple[ActivationUse, ...] = ()
+    bare: bool = False
+    only_reader: bool = False
+    after: list[LayerUse] = field(default_factory=list)
+    ends: End = "output"
+
+
+class LayerGraph:
+    """Listens for layers and activations; `connect(loss)` says how they hang together.
+
+    Attributes:
+        layers: In call order.
+        activations: In call order.
+    """
+
+    def __init__(self, model: nn.Module, *, spread: bool = True) -> None:
+        self.layers: list[LayerUse] = []
+        self.activations: list[ActivationUse] = []
+        self._names = {id(p): name for name, p in model.named_parameters()}
+        self._spread = spread
+        self._made: dict[Node, LayerUse] = {}
+        self._called: dict[Node, ActivationUse] = {}
+        self._sources: dict[LayerUse, Node] = {}
+        self._dropouts: set[Node] = set()
+
+    def on_module(self, call: Call) -> None:
+        """Take a fused recurrent layer as one opaque layer."""
+        if not isinstance(call.module, nn.RNNBase):
+            return
+        weight = next(call.module.parameters()).detach()
+        use = LayerUse(call.path, len(self.layers), "opaque", weight, module=call.module)
+        with torch._C.DisableTorchFunction():
+            self._add(use, tensors_in(call.output), next(tensors_in(call.args), None))
+
+    def on_function(self, call: Call) -> None:
+        """Take a layer or an activation."""
+        output = call.output
+        if call.function is None or not isinstance(output, Tensor) or call.module is None:
+            return
+        with torch._C.DisableTorchFunction():
+            if call.function in functions.DROPOUTS:
+                self._dropouts.add(output.grad_fn)
+            layout = functions.WEIGHTED.get(call.function)
+            if layout is not None:
+                self._note_layer(call, layout)
+            elif (activation := functions.ACTIVATIONS.get(call.function)) is not None:
+                use = ActivationUse(call.subject, activation)
+                self.activations.append(use)
+                if output.grad_fn is not None:
+                    self._called[output.grad_fn] = use
+
+    def connect(self, loss: Tensor) -> None:
+        """Say which layer feeds which; call it once, before the backward pass."""
+        graph = AutogradGraph(loss.grad_fn, self._made, set(self._sources.values()))
+        for use in self.layers:
+            self._connect(use, graph)
+        for node, call in self._called.items():
+            call.hidden = node in graph.feeding
+            call.gates = graph.multiplied(node)
+        for node, use in self._made.items():
+            if not use.after and node in graph.children:
+                use.ends = graph.end(node)
+        for kept in (self._made, self._called, self._sources, self._dropouts):
+            kept.clear()
+
+    def _note_layer(self, call: Call, layout: str) -> None:
+        arguments = [*call.args, *call.kwargs.values()]
+        bias: Any = None
+        if layout == "addmm":
+            bias, x, weight = arguments[:3]
+        elif layout == "lookup":
+            x, weight = arguments[:2]
+            x, weight = (x, weight) if weight.is_floating_point() else (weight, x)
+        else:
+            x, weight = arguments[:2]
+            bias = arguments[2] if len(arguments) > 2 else None
+        parameter = self._names.get(id(weight), "")
+        if layout in ("in-out", "addmm") and (not parameter or weight.dim() != 2):
+            return
+        use = LayerUse(
+            call.path or parameter.rpartition(".")[0] or parameter, len(self.layers), layout,
+            weight.detach(), bias.detach() if isinstance(bias, Tensor) else None,
+            parameter, call.module, _fan_in(weight, layout, call.module),
+            rms_of(weight.detach()), bool(weight.requires_grad), _is_grouped(weight, layout, x),
+        )
+        if x.is_floating_point():
+            use.x_rms, use.y_rms = rms_of(x.detach()), rms_of(call.output.detach())
+            if self._spread:
+                use.x_spread = sample_spread(x.detach())
+                use.y_spread = sample_spread(call.output.detach())
+        self._add(use, [call.output], x)
+
+    def _add(self, use: LayerUse, outputs: Any, source: Tensor | None) -> None:
+        self.layers.append(use)
+        for position, output in enumerate(outputs):
+            for node in own_nodes(output.grad_fn):
+                self._made[node] = use
+            if position == 0 and output.requires_grad:
+                output.register_hook(lambda gradient: _note_delta(use, gradient))
+        if source is not None and source.grad_fn is not None:
+            self._sources[use] = source.grad_fn
+
+    def _connect(self, use: LayerUse, graph: AutogradGraph) -> None:
+        node = self._sources.get(use)
+        calls, bare = [], True
+        while node is not None and node not in self._made:
+            if node in self._called:
+                calls.append(self._called[node])
+            name = node.name()
+            bare = bare and (name.startswith(RESHAPES) or node in self._dropouts)
+            parents = graph.carrying(node)
+            if is_normalisation(node):
+                use.begins, node = "normalisation", None
+            elif len(parents) != 1:
+                use.begins, node = "join" if parents else "start", None
+            else:
+                node = parents[0]
+        use.activations = tuple(reversed(calls))
+        if node is not None and self._made[node] is not use:
+            use.before, use.bare = self._made[node], bare and not calls
+            use.only_reader = len(graph.readers(node)) == 1
+            use.before.after.append(use)
+
+
+def _note_delta(use: LayerUse, gradient: Tensor) -> None:
+    use.delta = float(torch.linalg.vector_norm(gradient.float()))
+
+
+def _is_grouped(weight: Tensor, layout: str, x: Tensor) -> bool:
+    channels = 1 - weight.dim()
+    return layout == "out-in" and weight.dim() > 2 and x.shape[channels] != weight.shape[1]
+
+
+def _fan_in(weight: Tensor, layout: str, module: nn.Module | None) -> int:
+    if layout in ("in-out", "addmm"):
+        return weight.shape[0]
+    if layout == "lookup":
+        return 1
+    if layout == "transposed":
+        strides = math.prod(getattr(module, "stride", (1,)))
+        return max(1, weight.shape[0] * weight[0, 0].numel() // strides)
+    return weight[0].numel()

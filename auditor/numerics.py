@@ -1,0 +1,37 @@
+"""Pure statistics of short curves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import fmean, pvariance
+
+
+def fall_in_sigmas(values: Sequence[float]) -> float:
+    """Return the fall from the first to the last third of a curve over its own noise.
+
+    The mean of the first third minus that of the last third, over the standard error of this
+    difference as the scatter inside the thirds gives it. Positive for a falling curve; infinite
+    for a fall without noise; 0 for a constant; NaN below six values or when one is not finite.
+    """
+    third = len(values) // 3
+    if third < 2 or not all(map(math.isfinite, values)):
+        return math.nan
+    first, last = values[:third], values[-third:]
+    fall = fmean(first) - fmean(last)
+    error = math.sqrt((pvariance(first) + pvariance(last)) / (third - 1))
+    if error == 0:
+        return math.copysign(math.inf, fall) if fall else 0.0
+    return fall / error
+
+
+def peak_over_first(values: Sequence[float], first: int = 3) -> float:
+    """Return the largest size of a curve over the largest of its first values.
+
+    Infinite when a later value is not finite; 1 when the curve never rises above its start; NaN
+    for an empty curve or one that begins with nothing but zeros or is broken from the start.
+    """
+    begin = max((abs(value) for value in values[:first] if math.isfinite(value)), default=0.0)
+    if begin == 0:
+        return math.nan
+    return max(math.inf if not math.isfinite(value) else abs(value) for value in values) / begin

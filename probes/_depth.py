@@ -1,0 +1,114 @@
+"""Gradients and updates by depth, and layers between which nothing bends."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from auditor.layergraph import LayerUse
+
+from ._parameters import ParameterTrack
+from ._weightscale import weighted
+
+_SKIP = 2
+
+
+@dataclass(frozen=True, slots=True)
+class DepthRow:
+    """One layer inside its stretch (no normalisation and no join between).
+
+    Attributes:
+        layer: Name.
+        below: Layers of the stretch that follow it.
+        gradient_decades: log10 of the gradient's norm at this layer's output over that at the
+            output of the stretch's last layer.
+        update: Median rms(update) / rms(weight) over the watched steps.
+        lag_decades: log10 of `update` over the largest one of the layers that follow.
+    """
+
+    layer: str
+    below: int
+    gradient_decades: float
+    update: float
+    lag_decades: float
+
+
+def depth_rows(
+    layers: Sequence[LayerUse], deltas: Mapping[str, float], track: ParameterTrack,
+) -> list[DepthRow]:
+    """Return a row for every weighted layer that feeds others.
+
+    Args:
+        layers: Of the first pass.
+        deltas: Layer -> norm of the loss's gradient at its output.
+        track: With the updates.
+    """
+    index = {name: position for position, name in enumerate(track.names)}
+    rows = []
+    for use in weighted(layers):
+        path = _following(use)
+        if len(path) < 2:
+            continue
+        updates = [track.update_ratio(index[u.parameter], skip=_SKIP) if u.parameter in index
+                   else math.nan for u in path]
+        later = [value for value in updates[1:] if math.isfinite(value)]
+        first, last = deltas.get(use.name, math.nan), deltas.get(path[-1].name, math.nan)
+        rows.append(DepthRow(
+            use.name, len(path) - 1, _decades(first, last), updates[0],
+            _decades(updates[0], max(later, default=math.nan)),
+        ))
+    return rows
+
+
+def linear_runs(layers: Sequence[LayerUse]) -> list[list[str]]:
+    """Return chains of layers with nothing but changes of shape between, that do not narrow.
+
+    A narrow middle (low rank), grouped and one-dimensional convolutions are factorisations.
+    """
+    chains: list[list[LayerUse]] = []
+    for use in weighted(layers):
+        before = use.before
+        if before is None or not (use.bare and use.only_reader) or not _wastes(before, use):
+            continue
+        chain = next((c for c in chains if c[-1] is before), None)
+        if chain is None:
+            chains.append([before, use])
+        else:
+            chain.append(use)
+    return [[use.name for use in chain] for chain in chains]
+
+
+def _following(use: LayerUse) -> list[LayerUse]:
+    """Return the longest way from a layer to the end of its stretch."""
+    path = [use]
+    while path[-1].after:
+        path.append(max(path[-1].after, key=lambda after: len(after.after)))
+    return path
+
+
+def _wastes(first: LayerUse, second: LayerUse) -> bool:
+    if "lookup" in (first.layout, second.layout) or "opaque" in (first.layout, second.layout):
+        return False
+    if first.grouped or second.grouped or _is_factor(first) or _is_factor(second):
+        return False
+    if not (first.trainable and second.trainable):
+        return False
+    middle = _units(first)
+    return middle >= min(first.fan_in, _units(second))
+
+
+def _is_factor(use: LayerUse) -> bool:
+    """Tell whether a convolution runs along some of its dimensions only (3x1 before 1x3)."""
+    kernel = tuple(use.weight.shape[2:])
+    return len(set(kernel)) > 1 and 1 in kernel
+
+
+def _units(use: LayerUse) -> int:
+    return use.weight.shape[0 if use.layout == "out-in" else 1]
+
+
+def _decades(value: float, reference: float) -> float:
+    if not (math.isfinite(value) and math.isfinite(reference)) or reference <= 0:
+        return math.nan
+    return math.log10(value / reference) if value > 0 else -math.inf

@@ -1,0 +1,73 @@
+"""Which operation was the first to put out a value that is not finite, forward or backward."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from auditor.recorder import Call, tensors_in
+
+
+class FirstFault:
+    """Listens to every call of a pass; the hooks that it sets die with the pass.
+
+    Attributes:
+        forward: The first call whose output is not finite although its inputs are, in words.
+        backward: The first call that sends back a gradient that is not finite, in words.
+    """
+
+    def __init__(self) -> None:
+        self.forward = ""
+        self.backward = ""
+
+    def on_module(self, call: Call) -> None:
+        """Look at fused layers, whose inner operations are not seen."""
+        self._look(call)
+
+    def on_function(self, call: Call) -> None:
+        """Look at the output; watch what the call sends back."""
+        self._look(call)
+        with torch._C.DisableTorchFunction():
+            for tensor in tensors_in(call.args):
+                if tensor.requires_grad and isinstance(call.output, Tensor):
+                    look = self._sent_back_by(call.subject, _name(call.function))
+                    tensor.register_hook(look)  # type: ignore[no-untyped-call]
+
+    def _look(self, call: Call) -> None:
+        if self.forward:
+            return
+        with torch.no_grad(), torch._C.DisableTorchFunction():
+            masks = getattr(call.function, "__name__", "") in _MASKS
+            broken = [t for t in tensors_in(call.output) if not _is_finite(t, masks)]
+            if broken and all(_is_finite(t) for t in tensors_in((call.args, call.kwargs))):
+                self.forward = _where(call.subject, _name(call.function or call.module))
+
+    def _sent_back_by(self, subject: str, name: str) -> Callable[[Tensor], None]:
+        def look(gradient: Tensor) -> None:
+            if not self.backward and not _is_finite(gradient):
+                self.backward = _where(subject, name)
+
+        return look
+
+
+# Attention is masked with minus infinity on purpose.
+_MASKS = frozenset({"masked_fill", "masked_fill_", "where", "triu", "full", "full_like", "fill_"})
+
+
+def _is_finite(tensor: Tensor, masks: bool = False) -> bool:
+    if not tensor.is_floating_point():
+        return True
+    finite = torch.isfinite(tensor)
+    return bool((finite | torch.isneginf(tensor)).all() if masks else finite.all())
+
+
+def _name(called: Any) -> str:
+    return str(getattr(called, "__name__", type(called).__name__)).strip("_")
+
+
+def _where(subject: str, name: str) -> str:
+    layer = subject.partition(":")[0]
+    return f"{name} in {layer}" if layer else name

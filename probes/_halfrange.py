@@ -1,0 +1,58 @@
+"""Whether activations and gradients stay inside the range of float16."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from auditor.activity import spread_sample
+from auditor.recorder import Call, tensors_in
+
+_VALUES = 8192
+
+
+@dataclass
+class HalfRow:
+    """One layer: the worst share over the watched passes."""
+
+    overflow: float = 0.0
+    underflow: float = 0.0
+
+
+class HalfRange:
+    """Listens for float16 outputs; bfloat16 has the range of float32.
+
+    Attributes:
+        rows: Layer -> shares. Empty when nothing was computed in float16.
+    """
+
+    def __init__(self) -> None:
+        self.rows: dict[str, HalfRow] = {}
+
+    def on_function(self, call: Call) -> None:
+        """Functions run inside modules, whose outputs are looked at."""
+
+    def on_module(self, call: Call) -> None:
+        """Look at a layer's output, and later at the gradient that comes back to it."""
+        output = next(tensors_in(call.output), None)
+        if output is None or output.dtype != torch.float16 or not output.numel():
+            return
+        row = self.rows.setdefault(call.path, HalfRow())
+        with torch.no_grad(), torch._C.DisableTorchFunction():
+            row.overflow = max(row.overflow, float(torch.isinf(output).float().mean()))
+            if output.requires_grad:
+                output.register_hook(  # type: ignore[no-untyped-call]
+                    lambda gradient: _note_gradient(row, gradient))
+
+
+def _note_gradient(row: HalfRow, gradient: Tensor) -> None:
+    values = spread_sample(gradient, _VALUES).abs()
+    some = values > 0
+    if bool(some.any()):
+        smallest = torch.finfo(torch.float16).tiny
+        low = float(((values < smallest) & some).sum()) / float(some.sum())
+        row.underflow = max(row.underflow, low)
+    elif not bool(some.any()) and gradient.numel() > 1:
+        row.underflow = 1.0

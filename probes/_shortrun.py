@@ -1,0 +1,244 @@
+"""A short run at the user's own rate in which some steps are watched closely."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+from auditor import batches as batch_tools
+from auditor.activity import ActivationStatistics
+from auditor.isolation import seeded
+from auditor.layergraph import LayerGraph
+from auditor.recorder import watching
+from auditor.target import Target
+from auditor.trial import Bench
+from auditor.usercode import user_code
+
+from ._firstfault import FirstFault
+from ._halfrange import HalfRange
+from ._parameters import ParameterTrack
+from ._throughtime import InputGradients, ThroughTime
+
+# A unit that fires for one input in a hundred shows up in this many (bound 1e-3).
+DISTINCT_INPUTS = 700
+_MOST_PASSES = 16
+_WATCHED = 10
+
+
+@dataclass
+class Histogram:
+    """The distribution of one activation's output at one step."""
+
+    subject: str
+    step: int
+    edges: list[float]
+    counts: list[float]
+
+
+@dataclass
+class ShortRun:
+    """What was seen; see the attributes' types for the parts.
+
+    Attributes:
+        losses: One per step, before the step's update.
+        start: Layers and activations as they hang together, with gradients, before any step.
+        end_deltas: Layer name -> norm of the loss's gradient at its output at the last watched
+            step.
+        statistics: Of the activations, one value per watched pass.
+        dead_at_start, dead_at_end: Subject -> share of rectifier units that never fired.
+        dead_samples: Subject -> distinct inputs behind `dead_at_end`.
+        track: Gradients and updates of the parameters.
+        histograms: Of activations at the first and the last watched step.
+        half: Of values in float16.
+        through_time: Of recurrent layers, before any step.
+        watched: Steps that were watched.
+        fault_step: First step with a loss or gradient that is not finite; -1 if there is none.
+        loss_broke: It was the loss.
+        broken_gradients: Parameters whose gradient was not finite while the loss was.
+        origin: The operation that broke first, in words.
+        steps: Passes in all, in steps.
+    """
+
+    start: LayerGraph
+    statistics: ActivationStatistics
+    track: ParameterTrack
+    losses: list[float] = field(default_factory=list)
+    end_deltas: dict[str, float] = field(default_factory=dict)
+    dead_at_start: dict[str, float] = field(default_factory=dict)
+    dead_at_end: dict[str, float] = field(default_factory=dict)
+    dead_samples: dict[str, int] = field(default_factory=dict)
+    through_time: list[ThroughTime] = field(default_factory=list)
+    histograms: list[Histogram] = field(default_factory=list)
+    watched: list[int] = field(default_factory=list)
+    half: HalfRange = field(default_factory=HalfRange)
+    fault_step: int = -1
+    loss_broke: bool = False
+    broken_gradients: list[str] = field(default_factory=list)
+    origin: str = ""
+    steps: int = 0
+
+
+def short_run(
+    target: Target, batches: Sequence[Any], *, steps: int, seed: int, deadline: float,
+) -> ShortRun:
+    """Train a fresh copy for some steps, watching it before, after and on some steps between.
+
+    Args:
+        target: What is trained, at its own peak rate with a shortened warm-up.
+        batches: Stored training batches, cycled over.
+        steps: Optimizer steps.
+        seed: Of the copy.
+        deadline: `time.monotonic()` after which no step begins.
+    """
+    with seeded(seed):
+        bench = Bench(target)
+        run = _begin(bench, batches)
+        _take_steps(run, bench, batches, steps, deadline)
+        if run.fault_step < 0:
+            run.dead_at_end = _dead(run, bench, batches, deadline)
+            run.dead_samples = {subject: record.samples
+                                for subject, record in run.statistics.records.items()}
+    if run.fault_step >= 0:
+        run.origin = _origin(target, batches, run, seed)
+    return run
+
+
+def _begin(bench: Bench, batches: Sequence[Any]) -> ShortRun:
+    batch = batch_tools.private(batches[0])
+    run = ShortRun(LayerGraph(bench.model), ActivationStatistics(batch_tools.length(batch)),
+                   ParameterTrack.of(bench.model))
+    inputs = InputGradients(bench.model)
+    state = torch.get_rng_state()
+    with inputs.attached(), watching(bench.model, run.start, run.statistics, run.half):
+        loss = bench.loss(batch).loss
+    run.start.connect(loss)
+    if loss.requires_grad and math.isfinite(float(loss.detach())):
+        with user_code("running backward"):
+            loss.backward()  # type: ignore[no-untyped-call]
+    run.through_time = inputs.results()
+    bench.optimizer.zero_grad(set_to_none=True)
+    _keep_histograms(run, step=0)
+    run.dead_at_start = _dead(run, bench, batches, math.inf)
+    torch.set_rng_state(state)
+    run.steps += 2
+    return run
+
+
+def _take_steps(
+    run: ShortRun, bench: Bench, batches: Sequence[Any], steps: int, deadline: float,
+) -> None:
+    watched = _watched_steps(steps)
+    for step in range(steps):
+        if time.monotonic() > deadline:
+            break
+        closely = step in watched or step == steps - 1
+        run.losses.append(_step(run, bench, batches[step % len(batches)], closely))
+        run.steps += 1
+        if run.fault_step >= 0:
+            break
+        if closely:
+            run.watched.append(step)
+    if run.watched:
+        _keep_histograms(run, step=run.watched[-1])
+
+
+def _step(run: ShortRun, bench: Bench, stored: Any, closely: bool) -> float:
+    batch = batch_tools.private(stored)
+    graph = LayerGraph(bench.model, spread=False)
+    finite: list[bool] = []
+
+    def after_backward() -> None:
+        finite.append(run.track.note_gradients())
+
+    with ExitStack() as stack:
+        if closely:
+            run.statistics.batch_size = batch_tools.length(batch)
+            run.track.before_step()
+            stack.enter_context(watching(bench.model, graph, run.statistics, run.half))
+        loss = bench.step(batch, after_backward=after_backward)
+    if not math.isfinite(loss) or not all(finite):
+        run.fault_step, run.loss_broke = len(run.losses), not math.isfinite(loss)
+        if not run.loss_broke:
+            run.broken_gradients = _not_finite(run.track)
+    elif closely:
+        run.track.after_step()
+        run.end_deltas = {use.name: use.delta for use in graph.layers}
+    return loss
+
+
+def _watched_steps(steps: int) -> set[int]:
+    """Return the first, the second, and then steps at growing distances."""
+    return {0, 1, *(round(steps * (part / _WATCHED) ** 1.5) for part in range(1, _WATCHED))}
+
+
+def _dead(
+    run: ShortRun, bench: Bench, batches: Sequence[Any], deadline: float,
+) -> dict[str, float]:
+    """Return the dead share of every rectifier at the present weights, from forward passes."""
+    statistics = run.statistics
+    rectifiers = [s for s, r in statistics.records.items() if r.activation.family == "rectifier"]
+    if not rectifiers:
+        return {}
+    statistics.forget()
+    statistics.only_alive = True
+    seen = 0
+    with torch.no_grad():
+        for stored in batches[:_MOST_PASSES]:
+            batch = batch_tools.private(stored)
+            statistics.batch_size = batch_tools.length(batch)
+            with watching(bench.model, statistics):
+                bench.loss(batch)
+            seen += statistics.batch_size
+            if seen >= DISTINCT_INPUTS or time.monotonic() > deadline:
+                break
+    statistics.only_alive = False
+    return {s: statistics.records[s].dead_share for s in rectifiers}
+
+
+def _keep_histograms(run: ShortRun, step: int) -> None:
+    bins = 40
+    for subject, record in run.statistics.records.items():
+        if record.values is None or not bool(torch.isfinite(record.values).all()):
+            continue
+        low, high = (float(v) for v in torch.aminmax(record.values))
+        if low == high:
+            low, high = low - 0.5, high + 0.5
+        counts = torch.histc(record.values, bins, low, high).tolist()
+        edges = torch.linspace(low, high, bins + 1).tolist()
+        run.histograms.append(Histogram(subject, step, edges, counts))
+
+
+def _origin(target: Target, batches: Sequence[Any], run: ShortRun, seed: int) -> str:
+    """Replay the run, and watch every call of the step that broke."""
+    fault = FirstFault()
+    with seeded(seed):
+        bench = Bench(target)
+        for step in range(run.fault_step):
+            bench.step(batch_tools.private(batches[step % len(batches)]))
+        batch = batch_tools.private(batches[run.fault_step % len(batches)])
+        broken = _broken_weight(bench)
+        with watching(bench.model, fault, everything=True):
+            loss = bench.loss(batch).loss
+        if not run.loss_broke and loss.requires_grad:
+            with user_code("running backward"):
+                loss.backward()  # type: ignore[no-untyped-call]
+    if not run.loss_broke:
+        return fault.backward
+    return fault.forward or (broken and f"the optimizer's update of {broken}")
+
+
+def _broken_weight(bench: Bench) -> str:
+    return next((name for name, parameter in bench.model.named_parameters()
+                 if not bool(torch.isfinite(parameter).all())), "")
+
+
+def _not_finite(track: ParameterTrack) -> list[str]:
+    norms = track.gradient_norms[-1]
+    return [name for name, parameter, norm in zip(track.names, track.parameters, norms, strict=True)
+            if parameter.grad is not None and not math.isfinite(float(norm))]

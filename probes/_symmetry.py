@@ -1,0 +1,97 @@
+"""Whether the units of a layer start as copies of each other, and whether training parts them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from auditor.activity import rms_of
+from auditor.layergraph import LayerUse
+from auditor.trial import Bench
+
+_GATES = {nn.LSTM: 4, nn.GRU: 3, nn.RNN: 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """The weight of one layer, one row per unit.
+
+    Attributes:
+        layer: Name.
+        parameter: The live weight.
+        dimension: Of the units.
+        groups: Blocks of rows with a role of their own (the gates of an LSTM).
+    """
+
+    layer: str
+    parameter: nn.Parameter
+    dimension: int
+    groups: int = 1
+
+    def rows(self) -> Tensor:
+        """Return a copy of the weight, (G, U, F): groups, units, inputs of one unit."""
+        flat = self.parameter.detach().transpose(0, self.dimension).flatten(1)
+        return flat.reshape(self.groups, -1, flat.shape[1]).clone().float()
+
+
+@dataclass(frozen=True, slots=True)
+class Parting:
+    """How alike the units of a layer are.
+
+    Attributes:
+        layer: Name.
+        spread: rms of the units' differences over rms of the weights; 0 for identical units.
+        separation: rms of the differences between the units' movements over rms of the movements;
+            0 in lockstep or when nothing moved, about 1 for units on ways of their own.
+        moved: The weight changed at all.
+    """
+
+    layer: str
+    spread: float
+    separation: float
+    moved: bool
+
+
+def units_of(model: nn.Module, layers: Iterable[LayerUse]) -> list[Units]:
+    """Return the weights of layers with several units, embeddings and biases left out."""
+    parameters = dict(model.named_parameters())
+    found: dict[str, Units] = {}
+    for use in layers:
+        parameter = parameters.get(use.parameter)
+        dimension = 0 if use.layout == "out-in" else 1
+        if use.layout in ("lookup", "opaque") or parameter is None or not parameter.requires_grad:
+            continue
+        if parameter.dim() >= 2 and parameter.shape[dimension] > 1:
+            found.setdefault(use.parameter, Units(use.name, parameter, dimension))
+    for path, module in model.named_modules():
+        if isinstance(module, nn.RNNBase):
+            for name, parameter in module.named_parameters():
+                if parameter.dim() == 2 and parameter.requires_grad and "hr" not in name:
+                    groups = _GATES.get(type(module), 1)
+                    found[f"{path}.{name}"] = Units(path, parameter, 0, groups)
+    return list(found.values())
+
+
+def partings(bench: Bench, units: Sequence[Units], stream: Iterable[Any]) -> list[Parting]:
+    """Take the steps of the stream and say how the units of each layer moved."""
+    before = [unit.rows() for unit in units]
+    for batch in stream:
+        if not torch.isfinite(torch.tensor(bench.step(batch))):
+            break
+    return [
+        Parting(unit.layer, _relative(old), _relative(new - old), bool((new != old).any()))
+        for unit, old in zip(units, before, strict=True)
+        for new in (unit.rows(),)
+    ]
+
+
+def _relative(rows: Tensor) -> float:
+    """Return how different the rows of a (G, U, F) tensor are from their group's mean row."""
+    size = rms_of(rows)
+    if not size:
+        return 0.0
+    return rms_of(rows - rows.mean(dim=1, keepdim=True)) / size

@@ -1,0 +1,207 @@
+"""A short run at the user's own rate, layer by layer: activations, gradients, updates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from auditor.activity import ActivationRecord
+from auditor.layergraph import ActivationUse
+from auditor.numerics import fall_in_sigmas, peak_over_first
+from auditor.probe import Cost, ProbeContext
+
+from . import _layer_quantities as quantities
+from ._depth import DepthRow, depth_rows, linear_runs
+from ._layer_quantities import names
+from ._layer_series import note_series
+from ._shortrun import ShortRun, short_run
+
+_STEPS = 45
+_FEWEST = 6
+_BATCHES = 48
+# log10 of rms(w) sqrt(fan_in) below which a weight counts as grown from zero.
+_NEAR_ZERO = 0.1
+
+
+class Layers:
+    """Runs the user's training for some steps and watches the layers."""
+
+    name = "layers"
+    says = "watches activations, gradients and updates over a short run"
+    cost = Cost(steps=_STEPS + 12, minimum_steps=_FEWEST + 4, trains=True)
+    yields = quantities.ALL
+    after: tuple[str, ...] = ()
+
+    def run(self, context: ProbeContext) -> None:
+        """Measure.
+
+        Raises:
+            OutOfTime: Too little time for a few steps.
+        """
+        steps = context.affordable_steps(_STEPS + 12, minimum=_FEWEST + 4) - 12
+        steps = max(steps, _FEWEST)
+        run = short_run(context.target, context.batches.train(min(steps, _BATCHES)), steps=steps,
+                        seed=context.seed, deadline=context.deadline)
+        context.note.steps = run.steps
+        _note_activations(context, run)
+        rows = depth_rows(run.start.layers, run.end_deltas or _start_deltas(run), run.track)
+        _note_depth(context, run, rows)
+        _note_growth(context, run, rows)
+        _note_updates(context, run)
+        _note_linear(context, run)
+        _note_finite(context, run)
+        _note_half(context, run)
+        note_series(context.note, run)
+
+
+def _start_deltas(run: ShortRun) -> dict[str, float]:
+    return {use.name: use.delta for use in run.start.layers}
+
+
+def _note_activations(context: ProbeContext, run: ShortRun) -> None:
+    uses = {use.subject: use for use in run.start.activations}
+    for subject, record in run.statistics.records.items():
+        use = uses.get(subject)
+        if use is None or not use.hidden:
+            continue
+        if subject in run.dead_at_start:
+            _note_rectifier(context, run, subject, record)
+        if not use.gates:
+            _note_shape(context, subject, record, use)
+    note = context.note
+    note.absent("no hidden layer ends in a ReLU", *names(quantities.RECTIFIERS))
+    note.absent("no hidden layer ends in a bounded activation",
+                *names(quantities.BOUNDED, quantities.SIGN))
+    note.absent("no hidden activation has one row per sample", *names(quantities.VARIATION))
+
+
+def _note_rectifier(
+    context: ProbeContext, run: ShortRun, subject: str, record: ActivationRecord,
+) -> None:
+    note = context.note
+    start = run.dead_at_start[subject]
+    note.measure("dead_share", run.dead_at_end.get(subject, start), subject)
+    note.measure("dead_share_at_start", start, subject)
+    note.measure("dead_samples", run.dead_samples.get(subject, record.samples), subject)
+    note.measure("rectifier_units", record.units, subject)
+
+
+def _note_shape(
+    context: ProbeContext, subject: str, record: ActivationRecord, use: ActivationUse,
+) -> None:
+    note = context.note
+    if record.activation.family == "bounded" and record.flat:
+        note.measure("flat_share", record.flat[-1], subject)
+        note.measure("flat_share_at_start", record.flat[0], subject)
+        note.measure("mean_slope", record.slope[-1], subject)
+        note.measure("always_positive", use.activation.low >= 0, subject)
+        ratio = record.mean[-1] / record.rms[-1] if record.rms[-1] else math.nan
+        note.measure("mean_to_rms", ratio, subject)
+    if record.variation and record.activation.family != "softmax":
+        note.measure("sample_variation", record.variation[-1], subject)
+        note.measure("sample_variation_at_start", record.variation[0], subject)
+
+
+def _note_depth(context: ProbeContext, run: ShortRun, rows: Sequence[DepthRow]) -> None:
+    for row in rows:
+        if not (math.isnan(row.gradient_decades) or math.isnan(row.lag_decades)):
+            _note_way(context, row, f"the {row.below} layers behind it", through_time=False)
+    for found in run.through_time:
+        if found.plain and not math.isnan(found.decades):
+            update = run.track.update_of(f"{found.layer}.")
+            row = DepthRow(found.layer, found.length, found.decades, update, 0.0)
+            _note_way(context, row, f"{found.length} time steps", through_time=True)
+    context.note.absent("no layer feeds another one directly", *names(quantities.DEPTH))
+
+
+def _note_way(context: ProbeContext, row: DepthRow, way: str, *, through_time: bool) -> None:
+    note = context.note
+    note.measure("gradient_decades", row.gradient_decades, row.layer)
+    note.measure("update_lag_decades", row.lag_decades, row.layer)
+    note.measure("relative_update", row.update, row.layer)
+    note.measure("layers_below", row.below, row.layer)
+    note.measure("gradient_way", way, row.layer)
+    note.measure("through_time", through_time, row.layer)
+
+
+def _note_growth(context: ProbeContext, run: ShortRun, rows: Sequence[DepthRow]) -> None:
+    depth = {row.layer: row.gradient_decades for row in rows}
+    time = {found.layer: found.decades for found in run.through_time}
+    spikes: dict[str, float] = {}
+    for index, name in enumerate(run.track.names):
+        layer = name.rpartition(".")[0] or name
+        value = run.track.growth_decades(index)
+        if not math.isnan(value):
+            spikes[layer] = max(value, spikes.get(layer, -math.inf))
+    for layer, spike in spikes.items():
+        kinds = {
+            "over the steps": spike,
+            "towards the input": _or_zero(depth.get(layer)),
+            "back in time": _or_zero(time.get(layer)),
+        }
+        worst = max(kinds, key=lambda kind: kinds[kind])
+        context.note.measure("gradient_spike_decades", spike, layer)
+        context.note.measure("depth_growth_decades", kinds["towards the input"], layer)
+        context.note.measure("time_growth_decades", kinds["back in time"], layer)
+        context.note.measure("gradient_growth", f"10^{kinds[worst]:.1f} {worst}", layer)
+    if not spikes:
+        context.note.absent("no parameter has a gradient", *names(quantities.GROWTH))
+    norms = sorted(total for total in run.track.total_norms() if math.isfinite(total))
+    if norms:
+        context.note.measure("gradient_clip_norm", norms[int(0.9 * (len(norms) - 1))])
+
+
+def _note_updates(context: ProbeContext, run: ShortRun) -> None:
+    embeddings = {use.parameter for use in run.start.layers if use.layout == "lookup"}
+    for index, (name, parameter) in enumerate(
+            zip(run.track.names, run.track.parameters, strict=True)):
+        ratio = run.track.update_ratio(index, skip=2)
+        if parameter.dim() < 2 or name in embeddings or math.isnan(ratio) or ratio == 0:
+            continue
+        context.note.measure("update_ratio", ratio, name)
+        context.note.measure("grown_from_zero", _started_small(run, name), name)
+    context.note.absent("no weight moved over several watched steps", *names(quantities.UPDATES))
+    context.note.measure("loss_fall_sigmas", fall_in_sigmas(run.losses))
+    context.note.measure("loss_peak_ratio", peak_over_first(run.losses))
+
+
+def _started_small(run: ShortRun, name: str) -> bool:
+    use = next((use for use in run.start.layers if use.parameter == name), None)
+    return use is not None and use.weight_rms * math.sqrt(use.fan_in) < _NEAR_ZERO
+
+
+def _or_zero(value: float | None) -> float:
+    return value if value is not None and not math.isnan(value) else 0.0
+
+
+def _note_linear(context: ProbeContext, run: ShortRun) -> None:
+    for chain in linear_runs(run.start.layers):
+        for layer in chain:
+            context.note.measure("linear_layers", len(chain), layer)
+            context.note.measure("linear_chain", ", ".join(chain), layer)
+    in_chain = {layer for chain in linear_runs(run.start.layers) for layer in chain}
+    for use in run.start.layers:
+        if use.name not in in_chain and use.layout not in ("lookup", "opaque"):
+            in_chain.add(use.name)
+            context.note.measure("linear_layers", 1, use.name)
+            context.note.measure("linear_chain", use.name, use.name)
+    context.note.absent("no layer multiplies with a weight", *names(quantities.LINEAR))
+
+
+def _note_finite(context: ProbeContext, run: ShortRun) -> None:
+    note = context.note
+    note.measure("loss_is_finite", not run.loss_broke)
+    if run.fault_step >= 0:
+        note.measure("fault_step", run.fault_step)
+        note.measure("fault_origin", run.origin or "an operation that could not be found")
+    for name in run.track.names if not run.loss_broke else ():
+        note.measure("gradient_is_finite", name not in run.broken_gradients, name)
+    note.absent("the loss is not finite, so no gradient can be",
+                *names(quantities.GRADIENT_FINITE))
+
+
+def _note_half(context: ProbeContext, run: ShortRun) -> None:
+    for layer, row in run.half.rows.items():
+        context.note.measure("overflow_share", row.overflow, layer)
+        context.note.measure("underflow_share", row.underflow, layer)
+    context.note.absent("nothing is computed in float16", *names(quantities.HALF))
