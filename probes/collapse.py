@@ -20,6 +20,8 @@ from ._outputs import Outputs, evaluate
 _SAMPLES = 64
 _STEPS = 8
 _FEWEST_STEPS = 3
+# An output that varies so much before training needs no steps to show that it sees the input.
+_PLAIN = 0.001
 # A layer has collapsed when it varies no more than this many times what the output does.
 _NEAR = 10.0
 
@@ -32,8 +34,8 @@ class Collapse:
     cost: ClassVar[Cost] = Cost(steps=_STEPS + 1, minimum_steps=_FEWEST_STEPS + 1, trains=True)
     after: ClassVar[tuple[str, ...]] = ()
     yields: ClassVar[tuple[Quantity, ...]] = (
-        Quantity("output_variation", "", "spread of the output over samples relative to its rms, "
-                 "after a few training steps", "layer"),
+        Quantity("output_variation", "", "spread of the output over samples relative to its rms; "
+                 "where it starts small, the larger one of before and after a few steps", "layer"),
         Quantity("output_variation_at_start", "", "spread of the output over samples relative to "
                  "its rms, before training", "layer"),
         Quantity("varied_samples", "", "samples with different inputs that were compared",
@@ -55,18 +57,19 @@ class Collapse:
             start = evaluate(bench, batch, seed=context.seed, samples=count)
             before = _variation(start)
             layer = _where(start, before)
-            after = before
-            if before < 1.0:
-                after = self._trained(bench, context, batch)
-        context.note.measure("output_variation", after, layer)
+            largest = before
+            if not before > _PLAIN:
+                largest = max(before, self._trained(bench, context, batch))
+        context.note.measure("output_variation", largest, layer)
         context.note.measure("output_variation_at_start", before, layer)
         context.note.measure("varied_samples", varied, layer)
 
     def _trained(self, bench: Bench, context: ProbeContext, batch: Any) -> float:
+        """Return the variation after a few steps; infinite where training breaks down itself."""
         steps = context.affordable_steps(_STEPS, minimum=_FEWEST_STEPS)
         for data in context.batches.cycled(steps, of=_STEPS):
             if not math.isfinite(bench.step(data)):
-                return math.nan
+                return math.inf
             context.note.steps += 1
         return _variation(evaluate(bench, batch, seed=context.seed))
 

@@ -6,22 +6,23 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from auditor import batches, functions
-from auditor.isolation import seed_all, seeded
+from auditor.isolation import seeded
 from auditor.observation import Quantity
 from auditor.probe import Cost, NotApplicable, ProbeContext
 from auditor.recorder import Call, watching
 from auditor.sourcemap import place_of_caller
-from auditor.trial import Bench, evaluating
+from auditor.trial import Bench
 
 from ._outputs import Outputs, difference, evaluate
 
 
 class _Draws:
-    """Listens for random calls inside the model."""
+    """Listens for random calls inside the model, and notes whether there are any outside."""
 
     def __init__(self, keep: Callable[[str, Any], None]) -> None:
         self.dropouts: list[str] = []
         self.samplers: list[str] = []
+        self.outside = False
         self._keep = keep
 
     def on_module(self, call: Call) -> None:
@@ -29,7 +30,8 @@ class _Draws:
 
     def on_function(self, call: Call) -> None:
         """Note the layer of one random call."""
-        if call.module is None or call.function is None:
+        if call.module is None:
+            self.outside |= call.function in functions.SAMPLERS
             return
         if _is_active_dropout(call):
             found = self.dropouts
@@ -68,15 +70,15 @@ class Determinism:
         count = batches.length(batch)
         with seeded(seed):
             bench = Bench(context.target)
-            with evaluating(bench.model), watching(bench.model, draws, everything=True):
-                seed_all(seed)
-                bench.loss(batches.private(batch))
-            one = evaluate(bench, batch, seed=seed, samples=count)
+            with watching(bench.model, draws, everything=True):
+                one = evaluate(bench, batch, seed=seed, samples=count)
             again = evaluate(bench, batch, seed=seed)
             other = evaluate(bench, batch, seed=seed + 1, samples=count)
-        note.steps += 4
+        note.steps += 3
         if not one.model:
             raise NotApplicable("the training step does not call the model")
+        if draws.outside and not (draws.dropouts or draws.samplers):
+            raise NotApplicable("the training step draws the model's inputs at random")
         layer = next(iter(draws.dropouts or draws.samplers), "") or _first_other(one, other)
         note.measure("repeat_difference", difference(one.model, again.model))
         note.measure("random_difference", difference(one.model, other.model), layer)

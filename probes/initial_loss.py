@@ -22,6 +22,8 @@ from ._losses import watch_losses
 
 _BATCHES = 2
 _INITIALISATIONS = 4
+# Further initialisations are only made while the ratio is farther from one than this factor.
+_NEAR = math.log(1.5)
 
 
 class InitialLoss:
@@ -46,6 +48,7 @@ class InitialLoss:
         """Measure, and write into the notebook."""
         stored = context.batches.train(_BATCHES)
         count = _INITIALISATIONS if context.target.reinitialises else 1
+        note = context.note
         count = max(1, context.affordable_steps(count * len(stored)) // max(len(stored), 1))
         found: list[tuple[float, float]] = []
         calls: list[LossCall] = []
@@ -56,9 +59,10 @@ class InitialLoss:
             if not losses or reference is None or not reference > 0:
                 raise NotApplicable("for this loss it is not known what an uninformed model gets")
             found.append((statistics.fmean(losses), reference))
+            note.steps += len(stored)
+            if _distance_from_one(found[-1][0] / reference) < _NEAR:
+                break
         ratios = [loss / reference for loss, reference in found]
-        note = context.note
-        note.steps += count * len(stored)
         spread = statistics.pstdev(ratios)
         note.measure("initial_loss_ratio", statistics.fmean(ratios), spread=spread,
                      samples=len(ratios))

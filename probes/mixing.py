@@ -24,6 +24,8 @@ from ._outputs import Outputs, evaluate
 _SAMPLES = 14
 # Rounding differs between batch sizes; a change below this part of the spread is none.
 _ROUNDING = 1e-4
+# Outputs that vary less than this part of their size are compared with the size instead.
+_LEAST_SPREAD = 1e-3
 
 
 class Mixing:
@@ -118,10 +120,12 @@ class _Exchange:
         one = self.whole.model[self.main]
         if one.shape[1:] != other.shape[1:]:
             raise NotApplicable("the output's form depends on the number of samples")
-        before, after = one[mine].double().flatten(1), other[theirs].double().flatten(1)
+        before = one[mine].double().reshape(len(mine), -1)
+        after = other[theirs].double().reshape(len(theirs), -1)
         if not bool(torch.isfinite(before).all() and torch.isfinite(after).all()):
             return math.nan, math.nan
-        spread = max(sample_spread(one), 1e-6 * float(before.square().mean().sqrt()), 1e-30)
+        size = float(before.square().mean().sqrt())
+        spread = max(sample_spread(one), _LEAST_SPREAD * size, 1e-30)
         gaps = (before - after).square().mean(dim=1).sqrt() / spread
         return float(gaps.square().mean().sqrt()), float((gaps > _ROUNDING).double().mean())
 

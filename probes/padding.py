@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -23,10 +23,11 @@ _SHORTEST = 4
 
 
 class _Filling(NamedTuple):
-    """A value that fills the ends of sequences."""
+    """A value that fills the ends of sequences, and the size of these (N, T)."""
 
     value: int
-    share: float
+    rows: int
+    length: int
 
 
 class Padding:
@@ -55,7 +56,7 @@ class Padding:
             listener = watch_losses(Bench(context.target), stored, backward=True)
         context.note.steps += len(stored)
         seen = [loss for loss in listener.seen if loss.call.name in ("cross_entropy", "nll_loss")]
-        measured = [found for loss in seen if (found := _counted(loss, value))]
+        measured = [found for loss in seen if (found := _counted(loss, filled[0]))]
         if not measured:
             raise NotApplicable("no cross-entropy takes these sequences")
         share, gradient = max(measured, key=lambda found: found[1])
@@ -90,18 +91,22 @@ def _filling(sequences: Iterator[Tensor]) -> _Filling | None:
     stray = (is_value & ~tails).sum() / (~tails).sum().clamp(min=1)
     if int(lengths.min()) == int(lengths.max()) or float(stray) > _STRAY or int(lengths.max()) < 2:
         return None
-    return _Filling(value, float(tails.double().mean()))
+    return _Filling(value, *tokens.shape)
 
 
-def _counted(loss: SeenLoss, value: int) -> tuple[float, float] | None:
-    """Return the share of filled positions in one loss call, and of the gradient they make."""
+def _counted(loss: SeenLoss, filling: _Filling) -> tuple[float, float] | None:
+    """Return the share of filled positions in one loss call, and of the gradient they make.
+
+    None for a loss over something else than the positions of the sequences (one or two of which
+    may be shifted out).
+    """
     target, gradient = loss.call.target, loss.live.grad
     if target is None or target.is_floating_point() or gradient is None or gradient.dim() < 2:
         return None
-    sizes: Sequence[int] = gradient.norm(dim=1).shape
-    if tuple(sizes) != tuple(target.shape):
-        return None
     norms = gradient.double().norm(dim=1)
-    filled = target == value
+    positions = target.numel() / filling.rows
+    if norms.shape != target.shape or not filling.length - 2 <= positions <= filling.length:
+        return None
+    filled = target == filling.value
     total = float(norms.sum())
     return float(filled.double().mean()), float(norms[filled].sum()) / total if total else 0.0
