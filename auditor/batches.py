@@ -9,12 +9,13 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
 
 TARGET_KEYS = ("labels", "label", "targets", "target", "y", "start_positions", "mc_labels")
 
@@ -76,6 +77,12 @@ def map_tensors(batch: Any, change: Callable[[Tensor], Tensor]) -> Any:
         return change(batch)
     if isinstance(batch, Mapping):
         return _same_mapping(batch, {k: map_tensors(v, change) for k, v in batch.items()})
+    if isinstance(batch, PackedSequence):
+        # The batch sizes say how the data lies; they are no data, and stay on the CPU.
+        return batch._replace(**{
+            name: change(tensor) for name, tensor in batch._asdict().items()
+            if name != "batch_sizes" and tensor is not None
+        })
     if isinstance(batch, tuple) and hasattr(batch, "_fields"):
         return type(batch)(*(map_tensors(item, change) for item in batch))
     if isinstance(batch, (list, tuple)):
@@ -91,10 +98,18 @@ def map_tensors(batch: Any, change: Callable[[Tensor], Tensor]) -> Any:
 
 
 def length(batch: Any) -> int:
-    """Return the number of samples: the first dimension that most tensors of the batch share."""
-    sizes = Counter(t.shape[0] for t in tensors_of(batch) if t.dim())
+    """Return the number of samples: the first dimension that most tensors of the batch share.
+
+    Of two that are equally common, the one of a flat tensor (labels, lengths) counts: in
+    `(T, N, F), (N,)` the samples stand in the second dimension of the first.
+    """
+    tensors = [t for t in tensors_of(batch) if t.dim()]
+    sizes = Counter(t.shape[0] for t in tensors)
     if sizes:
-        return sizes.most_common(1)[0][0]
+        most = max(sizes.values())
+        common = [size for size in sizes if sizes[size] == most]
+        flat = [t.shape[0] for t in tensors if t.dim() == 1 and t.shape[0] in common]
+        return (flat or common)[0]
     try:
         return len(batch)
     except TypeError:
@@ -118,9 +133,11 @@ def select(batch: Any, samples: Sequence[int] | Tensor) -> Any:
 
 
 def concatenate(batches: Sequence[Any]) -> Any | None:
-    """Return one batch that holds the samples of all, or None where their shapes do not fit."""
+    """Return one batch that holds the samples of all, or None where they cannot be joined."""
     if len(batches) == 1:
         return batches[0]
+    if any(True for _ in _plain_lists(batches[0], length(batches[0]))):
+        return None
     parts = [list(tensors_of(batch)) for batch in batches]
     lengths = [length(batch) for batch in batches]
     if len({len(tensors) for tensors in parts}) != 1 or not parts[0]:
@@ -146,7 +163,11 @@ def private(batch: Any) -> Any:
     """Return a copy that a training step may change in place without touching the original."""
     if next(tensors_of(batch), None) is None:
         return copy.deepcopy(batch)
-    return map_tensors(batch, lambda tensor: tensor.detach().clone())
+    return map_tensors(batch, _own)
+
+
+def _own(tensor: Tensor) -> Tensor:
+    return tensor.detach().clone().requires_grad_(tensor.requires_grad)
 
 
 def size_in_bytes(batch: Any) -> int:
@@ -168,10 +189,29 @@ def describe(batch: Any) -> str:
 def _same_mapping(batch: Mapping[Any, Any], items: dict[Any, Any]) -> Any:
     if type(batch) is dict:
         return items
+    if not isinstance(batch, MutableMapping):
+        return items
     changed = copy.copy(batch)
     for key, value in items.items():
-        changed[key] = value  # type: ignore[index]
+        changed[key] = value
     return changed
+
+
+def _plain_lists(batch: Any, count: int) -> Iterator[list[Any] | tuple[Any, ...]]:
+    """Yield the lists of plain values (strings, numbers), one value a sample."""
+    if isinstance(batch, Mapping):
+        for item in batch.values():
+            yield from _plain_lists(item, count)
+    elif isinstance(batch, (list, tuple)):
+        if _is_plain_list(batch, count):
+            yield batch
+        else:
+            for item in batch:
+                yield from _plain_lists(item, count)
+
+
+def _is_plain_list(value: list[Any] | tuple[Any, ...], count: int) -> bool:
+    return len(value) == count and not any(isinstance(v, (Tensor, Mapping, list)) for v in value)
 
 
 def _choose_lists(batch: Any, index: list[int], count: int) -> Any:
@@ -179,7 +219,7 @@ def _choose_lists(batch: Any, index: list[int], count: int) -> Any:
     if isinstance(batch, Mapping):
         return _same_mapping(batch, {k: _choose_lists(v, index, count) for k, v in batch.items()})
     if isinstance(batch, (list, tuple)) and not hasattr(batch, "_fields"):
-        if len(batch) == count and not any(isinstance(v, (Tensor, Mapping, list)) for v in batch):
+        if _is_plain_list(batch, count):
             return type(batch)(batch[i] for i in index)
         return type(batch)(_choose_lists(item, index, count) for item in batch)
     return batch

@@ -9,9 +9,11 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 
 @contextmanager
@@ -32,20 +34,37 @@ def seed_all(seed: int) -> None:
 @contextmanager
 def undisturbed() -> Iterator[None]:
     """Put random states, default dtype and device, grad mode and backend flags back after."""
-    python, numpy = random.getstate(), np.random.get_state()
-    cpu = torch.get_rng_state()
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None  # type: ignore[no-untyped-call]
-    defaults = Defaults.now()
+    generators, defaults = Generators.now(), Defaults.now()
     try:
         with warnings.catch_warnings():
             yield
     finally:
-        random.setstate(python)
-        np.random.set_state(numpy)
-        torch.set_rng_state(cpu)
-        if cuda is not None:
-            torch.cuda.set_rng_state_all(cuda)
+        generators.apply()
         defaults.apply()
+
+
+@dataclass(frozen=True)
+class Generators:
+    """The states of the global random generators of python, numpy and torch (all devices)."""
+
+    python: tuple[Any, ...]
+    numpy: Any
+    cpu: Tensor
+    cuda: list[Tensor] | None
+
+    @classmethod
+    def now(cls) -> Generators:
+        """Return them as they are."""
+        cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None  # type: ignore[no-untyped-call]
+        return cls(random.getstate(), np.random.get_state(), torch.get_rng_state(), cuda)
+
+    def apply(self) -> None:
+        """Put them in place."""
+        random.setstate(self.python)
+        np.random.set_state(self.numpy)
+        torch.set_rng_state(self.cpu)
+        if self.cuda is not None:
+            torch.cuda.set_rng_state_all(self.cuda)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch.optim import Optimizer
 
+from auditor.errors import TargetError
 from auditor.usercode import user_code
 
 if TYPE_CHECKING:
@@ -57,9 +58,9 @@ def schedule_of(target: Target, optimizer: Optimizer) -> Schedule:
     The optimizer that is given is not touched.
 
     Raises:
-        TargetError: The schedule could not be made.
+        TargetError: The schedule could not be made, or the optimizer has no rate.
     """
-    rates = [float(group["lr"]) for group in optimizer.param_groups]
+    rates = _rates(optimizer)
     if target.make_scheduler is None:
         return Schedule(rates)
     stand_in = _stand_in(optimizer)
@@ -100,6 +101,11 @@ def _stand_in(optimizer: Optimizer) -> Optimizer:
 
 
 def _rates(optimizer: Optimizer) -> list[float]:
+    if any(group.get("lr") is None for group in optimizer.param_groups):
+        raise TargetError(
+            f"{type(optimizer).__name__} sets its own learning rate (lr=None), and the audit "
+            "judges rates.", hint="Give it a rate (for Adafactor: relative_step=False).",
+        )
     return [float(group["lr"]) for group in optimizer.param_groups]
 
 

@@ -6,10 +6,10 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-import torch
-
 from auditor import batches
+from auditor.errors import TargetError
 from auditor.isolation import seeded
+from auditor.loaders import private_loader
 from auditor.usercode import user_code
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 # A gigabyte holds thousands of ordinary batches and still leaves room for the model.
 BYTE_LIMIT = 1 << 30
 FETCH_SECONDS = 30.0
+_SEED_STRIDE = 100_003
+_END = object()
 
 
 class Pass:
@@ -30,17 +32,18 @@ class Pass:
         loader: What is read; only to be looked at.
     """
 
-    def __init__(self, loader: Iterable[Any], device: torch.device, seed: int, what: str) -> None:
+    def __init__(self, loader: Iterable[Any], target: Target, seed: int, what: str) -> None:
         self.batches: list[Any] = []
         self.waits: list[float] = []
         self.exhausted = False
         self._bytes = 0
-        self._device = device
+        self._device = target.device
+        self._surroundings = target.surroundings
         self._seed = seed
         self._what = what
         self._iterator: Iterator[Any] | None = None
         self.loader = loader
-        self._generators = [(g, g.get_state()) for g in _generators(loader)]
+        self._problem: TargetError | None = None
 
     def take(self, count: int) -> list[Any]:
         """Return the first `count` batches, fewer when the loader or the byte limit ends sooner.
@@ -48,32 +51,38 @@ class Pass:
         Raises:
             TargetError: The loader failed or hung.
         """
-        with seeded(self._seed + len(self.batches)):
-            while len(self.batches) < count and not self.exhausted and self._bytes < BYTE_LIMIT:
+        while len(self.batches) < count and not self.exhausted and self._bytes < BYTE_LIMIT:
+            if self._problem is not None:
+                raise self._problem
+            # A seed for each batch: the samples do not depend on who asked for how many.
+            with self._surroundings(), seeded(self._seed * _SEED_STRIDE + len(self.batches)):
                 self._fetch()
         return self.batches[:count]
 
     def _fetch(self) -> None:
+        doing = f"fetching batch {len(self.batches)} of the {self._what}"
         begin = time.perf_counter()
-        with user_code(f"fetching batch {len(self.batches)} of the {self._what}",
-                       seconds=FETCH_SECONDS):
-            if self._iterator is None:
-                self._iterator = iter(self.loader)
-            try:
-                batch = batches.private(next(self._iterator))
-            except StopIteration:
-                self.exhausted = True
-                return
-            batch = batches.move(batch, self._device)
+        try:
+            with user_code(doing, seconds=FETCH_SECONDS):
+                if self._iterator is None:
+                    self._iterator = iter(self.loader)
+                fetched = next(self._iterator, _END)
+        except TargetError as problem:
+            # What is left of an iterator that failed must not pass for the end of the data.
+            self._problem = problem
+            raise
+        if fetched is _END:
+            self.exhausted = True
+            return
         self.waits.append(time.perf_counter() - begin)
+        with user_code(f"copying batch {len(self.batches)}"):
+            batch = batches.move(batches.private(fetched), self._device)
         self._bytes += batches.size_in_bytes(batch)
         self.batches.append(batch)
 
     def close(self) -> None:
-        """Stop worker processes and put the loader's generators back."""
+        """Stop worker processes."""
         self._iterator = None
-        for generator, state in self._generators:
-            generator.set_state(state)
 
 
 class BatchStore:
@@ -126,7 +135,7 @@ class BatchStore:
     def cycled(self, count: int, of: int | None = None) -> Iterator[Any]:
         """Yield `count` private training batches, cycling over the first `of` ones."""
         stored = self.train(of or count)
-        for step in range(count):
+        for step in range(count if stored else 0):
             yield batches.private(stored[step % len(stored)])
 
     def close(self) -> None:
@@ -135,20 +144,8 @@ class BatchStore:
             opened.close()
 
     def _open(self, make: Any, seed: int, what: str) -> Pass:
-        with user_code(f"making the {what}"), seeded(seed):
-            loader = make()
-        opened = Pass(loader, self._target.device, seed, what)
+        with self._target.surroundings(), user_code(f"making the {what}"), seeded(seed):
+            loader = private_loader(make())
+        opened = Pass(loader, self._target, seed, what)
         self._others.append(opened)
         return opened
-
-
-def _generators(loader: Any) -> Iterator[torch.Generator]:
-    """Yield the random generators that a DataLoader and its samplers carry."""
-    owners = [loader, getattr(loader, "sampler", None)]
-    owners.append(getattr(getattr(loader, "batch_sampler", None), "sampler", None))
-    seen: set[int] = set()
-    for owner in owners:
-        generator = getattr(owner, "generator", None)
-        if isinstance(generator, torch.Generator) and id(generator) not in seen:
-            seen.add(id(generator))
-            yield generator

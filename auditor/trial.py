@@ -22,6 +22,7 @@ from auditor import batches as batch_tools
 from auditor.errors import TargetError
 from auditor.isolation import seeded
 from auditor.schedule import Schedule, schedule_of
+from auditor.snapshot import Snapshot
 from auditor.target import ComputeLoss, LossResult, Target
 from auditor.usercode import user_code
 
@@ -54,16 +55,6 @@ class Changes:
     prepare: Callable[[nn.Module], None] | None = None
     compute: ComputeLoss | None = None
     batch: Callable[[Any], Any] | None = None
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """The state of a bench: parameters, buffers, optimizer, step number."""
-
-    tensors: tuple[Tensor, ...]
-    optimizer: dict[str, Any]
-    steps: int
-    rng: Tensor
 
 
 @dataclass
@@ -148,8 +139,11 @@ class Bench:
 
     def backward(self, batch: Any) -> float:
         """Run forward and backward, leaving gradients in place, and return the loss."""
+        had_gradients = self._has_gradients()
         loss = self.loss(batch).loss
-        if loss.requires_grad:
+        # Some training steps call backward themselves; their graph is gone.
+        is_done = self._has_gradients() and not had_gradients
+        if loss.requires_grad and not is_done:
             with user_code("running backward", seconds=STEP_SECONDS):
                 loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach())
@@ -175,21 +169,14 @@ class Bench:
 
     def snapshot(self) -> Snapshot:
         """Copy the state, to return to it with `restore`."""
-        return Snapshot(
-            tuple(t.detach().clone() for t in self._state()),
-            _copied(self.optimizer.state_dict()), self.steps, torch.get_rng_state(),
-        )
+        return Snapshot.of(self.model, self.optimizer, self.steps)
 
     def restore(self, snapshot: Snapshot, *, rng: bool = True) -> None:
-        """Return to a snapshot, bit for bit (the torch CPU generator too unless `rng` is off)."""
-        with torch.no_grad():
-            for mine, kept in zip(self._state(), snapshot.tensors, strict=True):
-                mine.copy_(kept)
-        self.optimizer.load_state_dict(_copied(snapshot.optimizer))
-        self.optimizer.zero_grad(set_to_none=True)
+        """Return to a snapshot, bit for bit (the global generators too unless `rng` is off)."""
+        snapshot.put_back(self.model, self.optimizer)
         self.steps = snapshot.steps
         if rng:
-            torch.set_rng_state(snapshot.rng)
+            snapshot.generators.apply()
 
     def _rates(self) -> list[float]:
         rates = self.schedule.peak_rates
@@ -198,14 +185,15 @@ class Bench:
             return [self.changes.lr * (rate / first if first else 1.0) for rate in rates]
         return [rate * self.changes.lr_factor for rate in rates]
 
-    def _state(self) -> list[Tensor]:
-        return [*self.model.parameters(), *self.model.buffers()]
+    def _has_gradients(self) -> bool:
+        return any(parameter.grad is not None for parameter in self.model.parameters())
 
     def _clip(self) -> None:
         if self.changes.clip_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters(), self.changes.clip_norm)
 
     def _closure_step(self, batch: Any, after_backward: Callable[[], None] | None) -> float:
+        """Step an optimizer that evaluates the loss itself, perhaps several times (LBFGS, SAM)."""
         values: list[float] = []
 
         def closure() -> Tensor:
@@ -217,6 +205,8 @@ class Bench:
             self._clip()
             return torch.tensor(values[-1])
 
+        if _steps_twice(self.optimizer):
+            closure()
         with user_code("taking an optimizer step"):
             self.optimizer.step(closure)  # type: ignore[arg-type]
         return values[0]
@@ -287,16 +277,13 @@ def set_dropout(model: nn.Module, probability: float) -> None:
             module.dropout = probability
 
 
+def _steps_twice(optimizer: Optimizer) -> bool:
+    """Tell whether an optimizer (SAM) begins with gradients, and asks for others on its way."""
+    return hasattr(optimizer, "first_step") and hasattr(optimizer, "second_step")
+
+
 def _needs_closure(optimizer: Optimizer) -> bool:
+    if _steps_twice(optimizer):
+        return True
     closure = inspect.signature(type(optimizer).step).parameters.get("closure")
     return closure is not None and closure.default is inspect.Parameter.empty
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return value.detach().clone()
-    if isinstance(value, dict):
-        return {key: _copied(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(_copied(item) for item in value)
-    return value

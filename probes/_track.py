@@ -21,7 +21,8 @@ from auditor.isolation import seed_all, seeded
 from auditor.losscall import LossCall, LossCalls
 from auditor.probe import ProbeContext
 from auditor.recorder import watching
-from auditor.trial import Bench, Changes, Outcome, Snapshot, run
+from auditor.snapshot import Snapshot
+from auditor.trial import Bench, Changes, Outcome, run
 
 EVALUATED = 6
 # Reading batches may take this part of a probe's time.
