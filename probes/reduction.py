@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
+from torch import Tensor
 
 from auditor import batches
 from auditor.errors import TargetError
@@ -86,6 +88,7 @@ def _growth(bench: Bench, batch: Any, seed: int) -> float | None:
 def _ignores_scale(bench: Bench, batch: Any) -> bool:
     """Tell whether the first update stays as it is when the gradient grows a thousandfold."""
     start = bench.snapshot()
+    before = [p.detach().clone() for p in bench.model.parameters()]
     sizes = []
     for factor in (1.0, _LOUDER):
         bench.restore(start)
@@ -96,13 +99,13 @@ def _ignores_scale(bench: Bench, batch: Any) -> bool:
                     parameter.grad.mul_(factor)
 
         bench.step(batches.private(batch), after_backward=louder)
-        sizes.append(_moved(bench, start.tensors))
+        sizes.append(_moved(bench, before))
     bench.restore(start)
     return 0 < sizes[0] and sizes[1] < _FOLLOWS * sizes[0]
 
 
-def _moved(bench: Bench, before: tuple[torch.Tensor, ...]) -> float:
-    now = list(bench.model.parameters())
+def _moved(bench: Bench, before: Sequence[Tensor]) -> float:
+    """Return the norm of all parameters' change."""
     squares = [(p.detach() - old).double().square().sum()
-               for p, old in zip(now, before, strict=False) if p.requires_grad]
+               for p, old in zip(bench.model.parameters(), before, strict=True)]
     return float(torch.stack(squares).sum().sqrt()) if squares else 0.0
