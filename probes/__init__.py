@@ -1,5 +1,6 @@
 """Built-in probes: one experiment per file; `PROBES` is what the entry point exposes."""
 
+from .batch_size import BatchSize
 from .broadcast import Broadcast
 from .collapse import Collapse
 from .data import Data
@@ -23,7 +24,8 @@ from .standardised import Standardised
 from .wiring import Wiring
 
 PROBES = (
-    Data, Standardised, Information, Fit, Regularization, RegularizationOff, Broadcast, Collapse, Determinism, Embedding, InitialLoss,
+    Data, Standardised, Information, Fit, Regularization, RegularizationOff,
+    BatchSize, Broadcast, Collapse, Determinism, Embedding, InitialLoss,
     Mixing, Objective, Padding, Reduction, Wiring,
     Initialization, Noise, LearningRate, Layers, Overfit,
 )

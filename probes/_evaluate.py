@@ -101,7 +101,7 @@ def gradient_shares(calls: Sequence[LossCall]) -> tuple[float, float] | None:
     losses, norms = [], []
     for call in calls:
         own = task.per_sample_losses(call)
-        if own is None or own.shape[0] != call.input.shape[0]:
+        if own is None or not _row_by_row(call, own, call.input.shape[0]):
             return None
         losses.append(own)
         norms.append(_gradient_norms(call))
@@ -121,7 +121,7 @@ def hardest(calls: Sequence[LossCall], read: Sequence[Any], count: int = 8) -> l
     found: list[tuple[float, int, int]] = []
     for number, call in enumerate(calls):
         own = task.per_sample_losses(call)
-        if own is None or own.shape[0] != batches.length(read[number]):
+        if own is None or not _row_by_row(call, own, batches.length(read[number])):
             return []
         values, indices = own.topk(min(count, len(own)))
         found += [(float(v), number, int(i)) for v, i in zip(values, indices, strict=True)]
@@ -139,6 +139,13 @@ def hardest(calls: Sequence[LossCall], read: Sequence[Any], count: int = 8) -> l
         picture = _picture(read[number], index)
         rows.append(row | ({"picture": picture} if picture else {}))
     return rows
+
+
+def _row_by_row(call: LossCall, losses: Tensor, samples: int) -> bool:
+    """Tell whether losses, outputs and targets have one row for each sample."""
+    target = call.target
+    return losses.shape[0] == samples == call.input.shape[0] and (
+        target is None or (target.dim() > 0 and target.shape[0] == samples))
 
 
 def _mode(bench: Bench, as_training: bool) -> Any:

@@ -1,0 +1,227 @@
+"""What the batch size does: gradient noise, throughput, memory, and the time spent waiting."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from auditor import batches, task
+from auditor.errors import TargetError
+from auditor.isolation import seeded
+from auditor.losscall import LossCalls
+from auditor.observation import Json, Quantity
+from auditor.probe import Cost, ProbeContext
+from auditor.recorder import watching
+from auditor.trial import Bench
+
+from ._memory_use import fixed_bytes, free_bytes, saved_bytes
+from ._noise_scale import GradientNoise, microbatches
+from ._norms import BatchNorm
+from ._samples import size_of
+
+_POINTS = 3
+_STEPS_BETWEEN = 15
+_MICRO, _MICRO_COUNT = 8, 24
+_MICRO_NORM = 16
+_FACTORS = (0.25, 0.5, 1, 2, 4, 8)
+_TIMED = 3
+_SLOWEST = 1.0
+# Of the free memory that a timed batch may take.
+_ROOM = 0.3
+_ADAPTIVE = ("adam", "rmsprop", "adagrad", "lion", "lamb", "nadam", "radam")
+
+
+class BatchSize:
+    """Measures the gradient noise scale, and times batches of other sizes."""
+
+    name: ClassVar[str] = "batch_size"
+    says: ClassVar[str] = "measures gradient noise, and the speed and memory of other batch sizes"
+    cost: ClassVar[Cost] = Cost(steps=130, minimum_steps=30, trains=True)
+    yields: ClassVar[tuple[Quantity, ...]] = (
+        Quantity("batch_size", "samples", "samples in a batch"),
+        Quantity("noise_scale", "samples", "gradient noise scale, after the first steps"),
+        Quantity("noise_over_batch", "ratio", "lower end of the noise scale over the batch size"),
+        Quantity("batch_over_noise", "ratio", "batch size over the upper end of the noise scale"),
+        Quantity("steps_per_epoch", "steps", "batches in an epoch"),
+        Quantity("memory_share", "share", "predicted peak of a step over the free memory"),
+        Quantity("largest_batch", "samples", "samples that fit into the free memory"),
+        Quantity("accumulation_steps", "steps", "accumulation that makes up for the rest"),
+        Quantity("fastest_batch", "samples", "timed batch size with the best throughput"),
+        Quantity("throughput_gain", "ratio", "its throughput over that at the set size"),
+        Quantity("scaled_lr", "", "rate for that size by the scaling rule"),
+        Quantity("scaling_rule", "", "linear or square root", kind="text"),
+        Quantity("loader_wait_share", "share", "time spent waiting for the loader"),
+    )
+    after: ClassVar[tuple[str, ...]] = ()
+
+    def run(self, context: ProbeContext) -> None:
+        """Measure, memory first.
+
+        Raises:
+            OutOfTime: Too little time.
+            TargetError: The user's code failed.
+        """
+        first = context.batches.train(1)[0]
+        size = batches.length(first)
+        context.note.measure("batch_size", size)
+        _epoch(context, size)
+        _waiting(context)
+        with seeded(context.seed):
+            bench = Bench(context.target)
+            slope = _memory(context, bench, first, size)
+            _noise(context, bench, size)
+            _throughput(context, bench, size, slope)
+
+
+def _epoch(context: ProbeContext, size: int) -> None:
+    opened: Any = context.batches.training_pass
+    total = size_of(opened.loader)
+    if opened.exhausted:
+        context.note.measure("steps_per_epoch", len(opened.batches))
+    elif total:
+        context.note.measure("steps_per_epoch", -(-total // max(size, 1)))
+    else:
+        # An endless stream has no epoch that could be short.
+        context.note.measure("steps_per_epoch", math.inf)
+
+
+def _waiting(context: ProbeContext) -> None:
+    waits = context.batches.training_pass.waits
+    if context.step_seconds > 0 and len(waits) > 1:
+        # The first fetch starts the workers.
+        wait = sum(waits[1:]) / len(waits[1:])
+        context.note.measure("loader_wait_share", wait / (wait + context.step_seconds))
+
+
+def _memory(context: ProbeContext, bench: Bench, first: Any, size: int) -> float:
+    """Measure what the set batch size takes; return the bytes of one more sample."""
+    note, names = context.note, ("memory_share", "largest_batch")
+    free = free_bytes(context.target.device)
+    small = max(min(size, 4) // 2, 1)
+    if free is None or size < 2 * small or size < 2:
+        note.absent("the free memory is not known, or a batch is one sample", *names)
+        return 0.0
+    try:
+        low, high = (saved_bytes(bench, batches.select(first, list(range(n))))
+                     for n in (small, 2 * small))
+    except TargetError as problem:
+        note.missed(f"the model refuses small batches: {problem.message}", *names)
+        return 0.0
+    slope = max((high - low) / small, 0.0)
+    constant = max(low - slope * small, 0.0) + fixed_bytes(bench)
+    note.measure("memory_share", (constant + slope * size) / free)
+    largest = int((free - constant) / slope) if slope > 0 else size
+    note.measure("largest_batch", max(largest, 0))
+    note.measure("accumulation_steps", max(-(-size // max(largest, 1)), 1))
+    return slope
+
+
+def _noise(context: ProbeContext, bench: Bench, size: int) -> None:
+    names = ("noise_scale", "noise_over_batch", "batch_over_noise")
+    reason = _no_noise(context, bench)
+    has_norm = any(isinstance(m, BatchNorm) and m.training for m in bench.model.modules())
+    wanted = min(_MICRO_NORM if has_norm else _MICRO, size)
+    read = context.batches.train(-(-_MICRO_COUNT * wanted // max(size, 1)) + 1)
+    micro = [] if reason else microbatches(read, wanted, _MICRO_COUNT)
+    if len(micro) < 8:
+        context.note.absent(reason or "too few samples", *names)
+        return
+    noise = GradientNoise([], [])
+    for _ in range(_POINTS):
+        context.affordable_steps(_STEPS_BETWEEN)
+        for batch in context.batches.cycled(_STEPS_BETWEEN):
+            if not math.isfinite(bench.step(batch)):
+                context.note.missed("the run diverged", *names)
+                return
+            context.note.steps += 1
+        noise.add(bench, micro)
+        if context.seconds_left() < 0:
+            break
+    scale, low, high = noise.scale()
+    context.note.measure("noise_scale", scale)
+    context.note.measure("noise_over_batch", low / size)
+    context.note.measure("batch_over_noise", size / high if high > 0 else math.inf)
+
+
+def _no_noise(context: ProbeContext, bench: Bench) -> str:
+    """Return why samples cannot be taken apart; empty when they can."""
+    calls, batch = LossCalls(), context.batches.train(1)[0]
+    with watching(bench.model, calls):
+        bench.loss(batches.private(batch))
+    described = task.describe(calls.calls, batches.length(batch))
+    if described is not None and described.kind == "metric":
+        return "the loss compares samples of a batch with each other"
+    return "" if next(batches.tensors_of(batch), None) is not None else "opaque batches"
+
+
+def _throughput(context: ProbeContext, bench: Bench, size: int, slope: float) -> None:
+    """Time steps of other batch sizes, smallest first, while memory and time allow."""
+    rows: list[tuple[int, float]] = []
+    free = free_bytes(context.target.device) or 0
+    for wanted in sorted({max(int(size * f), 1) for f in _FACTORS}):
+        batch = _of_size(context, wanted, size)
+        too_large = free and slope * wanted > _ROOM * free
+        if batch is None or too_large or context.seconds_left() < 0:
+            break
+        try:
+            seconds = _seconds(bench, batch)
+        except TargetError:
+            # Some models take no batch of one, or only the size that they were made for.
+            continue
+        rows.append((wanted, wanted / seconds))
+        context.note.steps += _TIMED
+        if seconds > _SLOWEST:
+            break
+    _note_rows(context, bench, rows, size, slope)
+
+
+def _note_rows(
+    context: ProbeContext, bench: Bench, rows: Sequence[tuple[int, float]], size: int,
+    slope: float,
+) -> None:
+    note = context.note
+    speed = dict(rows).get(size)
+    if not speed or len(rows) < 2:
+        note.absent("batches of other sizes cannot be made", "fastest_batch", "throughput_gain")
+        return
+    linear = not any(name in type(bench.optimizer).__name__.lower() for name in _ADAPTIVE)
+    # The smallest size that is nearly as fast as the fastest.
+    top = max(value for _, value in rows)
+    fastest = next(n for n, value in rows if value >= 0.9 * top)
+    note.measure("fastest_batch", fastest)
+    note.measure("throughput_gain", dict(rows)[fastest] / speed)
+    note.measure("scaling_rule", "linear" if linear else "square root")
+    note.measure("scaled_lr", _scaled(bench.lr, fastest / size, linear))
+    table: list[Json] = [
+        {"batch_size": n, "samples_per_second": round(value, 1),
+         "memory_mb": round(slope * n / 2**20, 1),
+         "lr": _scaled(bench.lr, n / size, linear)}
+        for n, value in rows
+    ]
+    note.table("batch_sizes", table)
+
+
+def _scaled(lr: float, factor: float, linear: bool) -> float:
+    return float(f"{lr * (factor if linear else math.sqrt(factor)):.2g}")
+
+
+def _of_size(context: ProbeContext, wanted: int, size: int) -> Any | None:
+    """Return a batch of a size, cut from or joined of the stored ones; None if impossible."""
+    read = context.batches.train(-(-wanted // size))
+    joined = batches.concatenate(read)
+    if joined is None or batches.length(joined) < wanted:
+        return None
+    return batches.select(joined, list(range(wanted)))
+
+
+def _seconds(bench: Bench, batch: Any) -> float:
+    """Return the shortest of a few timed steps."""
+    times = []
+    for _ in range(_TIMED):
+        copied = batches.private(batch)
+        begin = time.perf_counter()
+        bench.step(copied)
+        times.append(time.perf_counter() - begin)
+    return max(min(times), 1e-9)

@@ -1,0 +1,184 @@
+"""Trains a few steps with and without dropout, and with and without weight decay."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from auditor import functions, task
+from auditor.isolation import seeded
+from auditor.observation import Quantity
+from auditor.probe import Cost, ProbeContext
+from auditor.target import ComputeLoss, LossResult
+from auditor.trial import Bench, Changes, run
+
+from ._evaluate import Evaluation, evaluate
+
+_SEEDS = 2
+_STEPS = 50
+_FEWEST_STEPS = 20
+_LOOKED_AT = 4
+# Below these a trial of so few steps cannot show anything: share dropped, share of the weights
+# decayed in a few hundred steps, decay against gradient.
+_DROPPED, _DECAYED, _PULLED = 0.6, 0.2, 0.3
+_RUN_STEPS = 400
+_DECOUPLED = ("adamw", "lamb", "lion", "muon", "adan")
+
+
+class RegularizationOff:
+    """Measures what dropout, decay and penalties cost, where they are strong enough to show."""
+
+    name: ClassVar[str] = "regularization_off"
+    says: ClassVar[str] = "short paired runs without dropout and without weight decay"
+    cost: ClassVar[Cost] = Cost(steps=6 * _STEPS, trains=True, long=True)
+    yields: ClassVar[tuple[Quantity, ...]] = (
+        Quantity("dropout_cost", "share", "loss with dropout less that without, evaluated in "
+                 "eval mode after the same steps, over the loss at the start; mean over seeds"),
+        Quantity("dropout_always_costs", "", "so for every seed", kind="flag"),
+        Quantity("decay_cost", "share", "loss with weight decay less that without, likewise; 0 "
+                 "where the decay is too weak to show"),
+        Quantity("decay_always_costs", "", "so for every seed", kind="flag"),
+        Quantity("weight_decay", "", "largest weight decay of the optimizer"),
+        Quantity("penalty_share", "share", "part of the training loss that does not hang on the "
+                 "data, after the steps"),
+        Quantity("penalised_level", "share", "data loss after the steps; 1 is the uninformed "
+                 "loss"),
+    )
+    after: ClassVar[tuple[str, ...]] = ("regularization",)
+
+    def run(self, context: ProbeContext) -> None:
+        """Measure the pairs that can show something.
+
+        Raises:
+            OutOfTime: Too little time.
+            TargetError: The user's code failed.
+        """
+        self._dropout(context)
+        self._decay(context)
+        self._penalty(context)
+
+    def _dropout(self, context: ProbeContext) -> None:
+        highest = max((float(m.value) for o in context.earlier.values() for m in o.measurements
+                       if m.name == "dropout_p"), default=0.0)
+        if highest < _DROPPED:
+            context.note.absent("nothing, or little, is dropped", "dropout_cost",
+                                "dropout_always_costs")
+            return
+        without = Changes(dropout=0.0, compute=_WithoutDropout(context.target.compute))
+        _compare(context, without, "dropout_cost", "dropout_always_costs")
+
+    def _decay(self, context: ProbeContext) -> None:
+        with seeded(context.seed):
+            bench = Bench(context.target)
+            decay = max(float(g.get("weight_decay") or 0.0) for g in bench.optimizer.param_groups)
+            shows = decay > 0 and _can_show(context, bench)
+        context.note.measure("weight_decay", decay)
+        if shows:
+            _compare(context, Changes(weight_decay=0.0), "decay_cost", "decay_always_costs")
+        else:
+            context.note.measure("decay_cost", 0.0)
+            context.note.measure("decay_always_costs", False)
+
+    def _penalty(self, context: ProbeContext) -> None:
+        with seeded(context.seed):
+            bench = Bench(context.target)
+            looked_at = context.batches.train(_LOOKED_AT)
+            share = _penalty_share(evaluate(bench, looked_at, context.seed))
+            level = 0.0
+            if share > 0:
+                steps = context.affordable_steps(_STEPS, minimum=_FEWEST_STEPS)
+                run(bench, context.batches.cycled(steps), deadline=context.deadline)
+                context.note.steps += steps
+                after = evaluate(bench, looked_at, context.seed)
+                share, level = _penalty_share(after), _level(after)
+        context.note.measure("penalty_share", share)
+        context.note.measure("penalised_level", level)
+
+
+class _WithoutDropout(TorchFunctionMode):
+    """Runs a forward pass in which every dropout call gives its input back."""
+
+    def __init__(self, compute: ComputeLoss) -> None:
+        super().__init__()
+        self._compute = compute
+
+    def __call__(self, model: nn.Module, batch: Any) -> LossResult:
+        with self:
+            return self._compute(model, batch)
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in functions.DROPOUTS:
+            return args[0] if args else kwargs["input"]
+        return func(*args, **kwargs)
+
+
+def _compare(context: ProbeContext, without: Changes, cost: str, always: str) -> None:
+    """Measure what a regulariser costs on training samples, paired by seed."""
+    steps = context.affordable_steps(
+        2 * _SEEDS * _STEPS, minimum=2 * _SEEDS * _FEWEST_STEPS) // (2 * _SEEDS)
+    looked_at = context.batches.train(_LOOKED_AT)
+    costs = []
+    for number in range(_SEEDS):
+        ends = []
+        for changes in (Changes(), without):
+            with seeded(context.seed + number):
+                bench = Bench(context.target, changes)
+                start = evaluate(bench, looked_at, context.seed).loss
+                run(bench, context.batches.cycled(steps), deadline=context.deadline)
+                context.note.steps += steps
+                ends.append(evaluate(bench, looked_at, context.seed).loss)
+        costs.append(_cost(ends[0], ends[1], start))
+    context.note.measure(cost, sum(costs) / len(costs), samples=_SEEDS)
+    context.note.measure(always, all(value > 0 for value in costs))
+
+
+def _cost(with_it: float, without: float, start: float) -> float:
+    if not math.isfinite(without):
+        return 0.0
+    difference = (with_it - without) / max(abs(start), 1e-12)
+    return min(difference, 1.0) if math.isfinite(difference) else 1.0
+
+
+def _can_show(context: ProbeContext, bench: Bench) -> bool:
+    """Tell whether the decay moves the weights enough within a few hundred steps."""
+    decoupled = any(name in type(bench.optimizer).__name__.lower() for name in _DECOUPLED)
+    bench.backward(next(context.batches.cycled(1)))
+    context.note.steps += 1
+    for group in bench.optimizer.param_groups:
+        decay = float(group.get("weight_decay") or 0.0)
+        if decoupled or group.get("decoupled_weight_decay"):
+            if decay * float(group["lr"]) * _RUN_STEPS > _DECAYED:
+                return True
+            continue
+        weights = [p for p in group["params"] if p.grad is not None and not p.grad.is_sparse]
+        pull = sum(float((decay * p.detach()).square().sum()) for p in weights)
+        gradient = sum(float(p.grad.square().sum()) for p in weights)
+        if pull > _PULLED**2 * gradient:
+            return True
+    return False
+
+
+def _penalty_share(found: Evaluation) -> float:
+    """Return the part of the loss that is the same on every batch; 0 if there is none."""
+    values = [task.value(call) for call in found.calls]
+    if not values or any(value is None for value in values) or not math.isfinite(found.loss):
+        return 0.0
+    data = sum(value for value in values if value is not None) / len(values)
+    rest = found.loss - data
+    return rest / found.loss if found.loss > 0 and rest > 1e-3 * found.loss else 0.0
+
+
+def _level(found: Evaluation) -> float:
+    top = task.uninformed_loss(found.calls)
+    values = [value for call in found.calls if (value := task.value(call)) is not None]
+    if top is None or top <= 0 or not values:
+        return 0.0
+    return sum(values) / len(values) / top
+
