@@ -100,16 +100,18 @@ def map_tensors(batch: Any, change: Callable[[Tensor], Tensor]) -> Any:
 def length(batch: Any) -> int:
     """Return the number of samples: the first dimension that most tensors of the batch share.
 
-    Of two that are equally common, the one of a flat tensor (labels, lengths) counts: in
-    `(T, N, F), (N,)` the samples stand in the second dimension of the first.
+    Of two that are equally common, that of the target counts: in `(T, N, F), (N,)` the samples
+    stand in the second dimension of the first.
     """
     tensors = [t for t in tensors_of(batch) if t.dim()]
     sizes = Counter(t.shape[0] for t in tensors)
     if sizes:
         most = max(sizes.values())
         common = [size for size in sizes if sizes[size] == most]
-        flat = [t.shape[0] for t in tensors if t.dim() == 1 and t.shape[0] in common]
-        return (flat or common)[0]
+        target = split(batch).target
+        if isinstance(target, Tensor) and target.dim() and target.shape[0] in common:
+            return target.shape[0]
+        return common[0]
     try:
         return len(batch)
     except TypeError:
