@@ -44,6 +44,8 @@ class Objective:
         Quantity("unnormalized_rows", "share", "rows of the loss's input that cannot be the "
                  "(log-)probabilities which the loss expects"),
         Quantity("loss_takes", "", "what the loss expects", kind="text"),
+        Quantity("takes_probabilities", "", "the loss expects probabilities, not their logarithms",
+                 kind="flag"),
         Quantity("unreachable_targets", "share", "target values outside of the range of the last "
                  "activation"),
         Quantity("limited_logits", "", "the logits come out of an activation that limits them",
@@ -126,6 +128,7 @@ def _note_missing(seen: Sequence[SeenLoss], context: ProbeContext) -> None:
     share, wanted = max(shares)
     context.note.measure("unnormalized_rows", share)
     context.note.measure("loss_takes", wanted)
+    context.note.measure("takes_probabilities", wanted == "probabilities")
 
 
 def _unnormalized(loss: SeenLoss) -> float:
