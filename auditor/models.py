@@ -18,7 +18,7 @@ from torch.nn.parameter import is_lazy
 from auditor.calls import call_filled, required_names
 from auditor.errors import TargetError, TargetTimeout
 from auditor.isolation import seed_all, seeded
-from auditor.names import MODEL, Found, Namespace
+from auditor.names import LOSS, MODEL, Found, Namespace
 from auditor.observation import Place
 from auditor.reruns import Reruns, state_of
 from auditor.sourcemap import take_layer_places
@@ -60,7 +60,12 @@ def find_model(namespace: Namespace) -> Found:
     found = namespace.find(MODEL)
     if found is not None:
         return found
-    classes = [Found(n, v) for n, v in namespace.values.items() if _is_own_class(v, namespace)]
+    loss = namespace.find(LOSS)
+    criteria = {loss.value, type(loss.value)} if loss is not None else set()
+    classes = [
+        Found(n, v) for n, v in namespace.values.items()
+        if _is_own_class(v, namespace) and v not in criteria
+    ]
     built = {f.name: m for f in classes if (m := _built_without_arguments(f)) is not None}
     inner = {type(m) for model in built.values() for m in model.modules() if m is not model}
     outer = [f for f in classes if f.name in built and f.value not in inner]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import ModuleType
@@ -13,6 +14,7 @@ from torch.optim import Optimizer
 from torch.utils.data import Dataset
 
 from auditor.errors import TargetError
+from auditor.usercode import is_users
 
 _MISSING = object()
 
@@ -77,7 +79,7 @@ class Namespace:
             return Found(chosen, value)
         for name in role.names:
             value = self.values.get(name, _MISSING)
-            if value is not _MISSING and role.fits(value):
+            if value is not _MISSING and role.fits(value) and not _is_tool(name, value):
                 return Found(name, value)
         return None
 
@@ -140,6 +142,15 @@ def _stems_from_user(value: Any, module: str) -> bool:
     if isinstance(value, type) or callable(value) and hasattr(value, "__qualname__"):
         return getattr(value, "__module__", "") == module
     return True
+
+
+def _is_tool(name: str, value: Any) -> bool:
+    """Tell whether a library's function was only imported (`from timm import create_model`)."""
+    if getattr(value, "__name__", "") != name:
+        return False
+    module = sys.modules.get(getattr(value, "__module__", None) or "")
+    file = getattr(module, "__file__", None)
+    return module is not None and not is_users(file or "<built-in>")
 
 
 def _makes(value: Any) -> bool:

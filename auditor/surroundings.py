@@ -12,7 +12,7 @@ import importlib.util
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -25,14 +25,13 @@ from auditor.sourcemap import place_of_caller
 from auditor.spec import Spec
 from auditor.usercode import code_frame, is_users, user_code
 
-# Loaded before the user's folder is on `sys.path`: a file of theirs called `html.py` or `queue.py`
-# would otherwise be taken for the library's in every import that comes later.
-_OURS = (
-    "scipy.linalg", "scipy.stats", "numpy.random", "torch.utils.data", "torch.optim.lr_scheduler",
-    "pydantic", "yaml", "jinja2", "rich.console", "rich.progress", "rich.table", "html", "json",
-    "multiprocessing.resource_sharer", "concurrent.futures", "importlib.metadata", "inspect",
-)
-
+# What torch and the core import late. With the standard library's, these names are loaded before
+# the user's folder is on `sys.path`: a file of theirs that is called `profile.py` or `queue.py`
+# would otherwise be taken for the library's.
+_LATE = frozenset({
+    "filelock", "fsspec", "jinja2", "markupsafe", "mpmath", "networkx", "numpy", "packaging",
+    "pydantic", "rich", "scipy", "sympy", "typing_extensions", "yaml",
+})
 # A file that is still taking optimizer steps by then runs its whole training.
 _TRAINING_SECONDS = 10.0
 _GUARD = """Only define things at the top of the file, and put what runs behind the guard:
@@ -71,7 +70,7 @@ class Surroundings:
         if self._inside:
             yield
             return
-        _import_ours()
+        _load_shadowed(self._spec, self._displaced)
         outer, defaults = Interpreter.now(), Defaults.now()
         self._before = dict(sys.modules)
         with warnings.catch_warnings():
@@ -209,9 +208,13 @@ def _execute(spec: Spec) -> ModuleType:
     return module
 
 
-def _import_ours() -> None:
-    for name in _OURS:
-        importlib.import_module(name)
+def _load_shadowed(spec: Spec, displaced: Sequence[str]) -> None:
+    """Load the libraries' modules that files beside the user's would stand in for."""
+    names = {entry.stem for folder in spec.folders for entry in Path(folder).iterdir()}
+    for name in (names & (_LATE | sys.stdlib_module_names)) - {*displaced, "antigravity", "this"}:
+        # Modules of other systems (winreg) have no finder here.
+        if name not in sys.modules and importlib.util.find_spec(name) is not None:
+            importlib.import_module(name)
 
 
 def _is_users_module(module: object) -> bool:

@@ -111,6 +111,26 @@ class Needs(nn.Module):
     assert target.name == "Whole"
 
 
+def test_a_class_that_is_the_loss_is_not_the_model(write: Write) -> None:
+    target = load(write(DATA + NET + """
+class Criterion(nn.Module):
+    def forward(self, output, target): return F.cross_entropy(output, target)
+criterion = Criterion()
+"""))
+
+    assert target.name == "Net" and len(steps(target)) == 3
+
+
+def test_a_librarys_function_that_was_only_imported_is_passed_over(
+        write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("auditor.names.is_users", lambda file: "library" not in file)
+    write("def create_model(name): raise KeyError(name)", "library.py")
+
+    target = load(write("from library import create_model\n" + WHOLE + "model = Net()"))
+
+    assert target.names["model"] == "model"
+
+
 def test_several_possible_classes_are_named(write: Write) -> None:
     with pytest.raises(TargetError, match="several classes could be the model: Net, Other") as e:
         load(write(WHOLE + "class Other(nn.Module): pass"))
@@ -570,7 +590,8 @@ def test_a_neighbour_called_like_a_standard_module_is_the_users(write: Write) ->
     import profile
 
     write("width = 4", "profile.py")
-    write("raise SystemExit('not this one')", "html.py")
+    for other in ("html.py", "cProfile.py", "sympy.py", "winreg.py"):
+        write("raise SystemExit('not this one')", other)
     target = load(write("from profile import width\n" + WHOLE))
 
     assert len(steps(target)) == 3
