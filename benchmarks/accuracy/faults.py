@@ -1,0 +1,88 @@
+"""The faulty set-ups of the accuracy benchmark: one small edit each of a healthy one.
+
+`faults/<category>.yaml` holds the edits. Each text that an edit replaces occurs exactly once in its
+parent under `healthy/`, so a written file differs from it just as a user's slip would, and keeps
+true line numbers. The written files stand alone and import nothing of ours.
+
+`checked.json` says what training showed: see `how` in `Fault`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+HERE = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One faulty set-up.
+
+    Attributes:
+        name: rule and parent, unique over the table.
+        rule: the rule that must be found, with no causes (infos: that must be found).
+        parent: stem of the healthy file.
+        edits: pairs of old and new text, applied in this order.
+        also: other rules that may be roots as well, since the set-up has that property, too.
+        how: why it is a fault. `trains-worse`, `val-worse` and `overfits` were measured in short
+            runs beside the parent; `structural` holds by construction.
+        note: the fault in a few words.
+    """
+
+    name: str
+    rule: str
+    parent: str
+    edits: tuple[tuple[str, str], ...]
+    also: tuple[str, ...]
+    how: str
+    note: str
+
+    def source(self) -> str:
+        """Return the faulty file's text.
+
+        Raises:
+            ValueError: an old text does not occur exactly once.
+        """
+        text = (HERE / "healthy" / f"{self.parent}.py").read_text(encoding="utf-8")
+        for old, new in self.edits:
+            if text.count(old) != 1:
+                raise ValueError(f"{self.name}: {old!r} occurs {text.count(old)} times")
+            text = text.replace(old, new)
+        return text
+
+    def write(self, folder: Path) -> Path:
+        """Write the faulty file into the folder and return its path."""
+        path = folder / (self.name.replace("-", "_") + ".py")
+        path.write_text(self.source(), encoding="utf-8")
+        return path
+
+
+def faults() -> Iterator[Fault]:
+    """Yield all faulty set-ups in the order of the tables."""
+    for table in sorted((HERE / "faults").glob("*.yaml")):
+        for entry in yaml.safe_load(table.read_text(encoding="utf-8")):
+            edits = tuple((edit["old"], edit["new"]) for edit in entry.pop("edits"))
+            yield Fault(**{"also": (), **entry, "edits": edits})
+
+
+def members(folder: Path) -> list[tuple[Fault, Path]]:
+    """Write every faulty file into the folder; return each fault with its path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return [(fault, fault.write(folder)) for fault in faults()]
+
+
+def healthy() -> list[Path]:
+    """Return the paths of the healthy set-ups."""
+    return sorted((HERE / "healthy").glob("*.py"))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="write the faulty set-ups into a folder")
+    parser.add_argument("folder", type=Path)
+    written = members(parser.parse_args().folder)
+    print(f"{len(written)} files, {len({fault.rule for fault, _ in written})} rules")
