@@ -71,9 +71,8 @@ def schedule_of(target: Target, optimizer: Optimizer) -> Schedule:
     curve = [_rates(stand_in)]
     with warnings.catch_warnings(), user_code("stepping the scheduler"):
         warnings.simplefilter("ignore")
-        for _ in range(getattr(scheduler, "total_steps", None) or _HORIZON):
-            if len(curve) >= _HORIZON:
-                break
+        length = min(getattr(scheduler, "total_steps", None) or _HORIZON, _HORIZON)
+        while len(curve) < length:
             try:
                 scheduler.step()
             except ValueError:
