@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -158,11 +159,12 @@ def _note_range(seen: Sequence[SeenLoss], context: ProbeContext) -> None:
         context.note.absent("the loss has no target whose range could be compared",
                             "unreachable_targets", "limited_logits")
         return
-    shares = [_unreachable(loss) for loss in judged]
     limited = [loss for loss in judged if _is_limited(loss)]
-    context.note.measure("unreachable_targets", max(shares))
+    worst = limited[0] if limited else max(judged, key=_unreachable)
+    by_batch = [max(_unreachable(loss) for loss in judged if loss.batch == batch)
+                for batch in {loss.batch for loss in judged}]
+    context.note.measure("unreachable_targets", statistics.fmean(by_batch))
     context.note.measure("limited_logits", bool(limited))
-    worst = limited[0] if limited else judged[shares.index(max(shares))]
     if worst.bounds is not None:
         context.note.measure("last_activation", worst.bounds.by)
 

@@ -1,0 +1,193 @@
+"""The probes `padding`, `reduction`, `initial_loss` and `embedding`."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from builders import observe, target
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the field's name for it
+
+from auditor.target import WithTrainingStep
+
+_GENERATOR = torch.Generator().manual_seed(0)
+X = torch.randn(128, 10, generator=_GENERATOR)
+CLASSES = X[:, :4].argmax(dim=1)
+TOKENS = torch.randint(1, 30, (64, 12), generator=_GENERATOR)
+LENGTHS = torch.randint(3, 12, (64, 1), generator=_GENERATOR)
+PADDED = TOKENS.masked_fill(torch.arange(12)[None] >= LENGTHS, 0)
+
+
+class Tagger(nn.Module):
+    def __init__(self, outputs: int = 30) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(30, 8)
+        self.rnn = nn.GRU(8, 8, batch_first=True)
+        self.out = nn.Linear(8, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.out(self.rnn(self.embed(x))[0]).transpose(1, 2)
+        return out
+
+
+def step_of(loss: Any) -> Any:
+    return WithTrainingStep(lambda model, batch: loss(model(batch[0]), batch[1]))
+
+
+def masked(out: Tensor, y: Tensor) -> Tensor:
+    losses = F.cross_entropy(out, y, reduction="none")
+    return losses[y != 0].mean()
+
+
+def flat(out: Tensor, y: Tensor) -> Tensor:
+    return F.cross_entropy(out.transpose(1, 2).flatten(0, 1), y.flatten())
+
+
+def test_padding_counts_by_its_part_of_the_gradient() -> None:
+    audited = target(Tagger, PADDED, PADDED, batch_size=64, shuffle=False)
+    torch.manual_seed(0)
+    out = Tagger()(PADDED).detach().requires_grad_()
+    F.cross_entropy(out, PADDED).backward()  # type: ignore[no-untyped-call]
+    assert out.grad is not None
+    norms = out.grad.norm(dim=1)
+
+    observation = observe("padding", audited)
+
+    expected = float(norms[PADDED == 0].sum() / norms.sum())
+    assert observation.value("padding_gradient") == pytest.approx(expected, rel=1e-4)
+    assert observation.value("padding_share") == pytest.approx(float((PADDED == 0).float().mean()))
+    assert observation.value("padding_value") == 0
+
+
+def test_padding_in_flattened_targets_is_seen() -> None:
+    observation = observe("padding", target(Tagger, PADDED, PADDED, compute=step_of(flat)))
+
+    assert float(observation.value("padding_gradient") or 0) > 0.2
+
+
+@pytest.mark.parametrize("changes", [
+    {"loss_fn": nn.CrossEntropyLoss(ignore_index=0)}, {"compute": step_of(masked)},
+    {"loss_fn": nn.CrossEntropyLoss(weight=torch.tensor([0.0] + [1.0] * 29))},
+])
+def test_padding_that_is_left_out_has_no_gradient(changes: dict[str, Any]) -> None:
+    observation = observe("padding", target(Tagger, PADDED, PADDED, **changes))
+
+    assert observation.value("padding_gradient") == 0
+
+
+@pytest.mark.parametrize("y", [
+    TOKENS,
+    (TOKENS > 15).long(),
+    (TOKENS > 15).long().masked_fill(torch.arange(12) > 7, 0),
+])
+def test_sequences_without_padding_are_not_judged(y: Tensor) -> None:
+    assert observe("padding", target(Tagger, TOKENS, y)).status == "not-applicable"
+
+
+def test_padded_inputs_do_not_make_padded_targets() -> None:
+    class Classifier(Tagger):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x).mean(dim=2)
+
+    observation = observe("padding", target(Classifier, PADDED, PADDED[:, 0] % 3))
+
+    assert observation.status == "not-applicable"
+
+
+def linear() -> nn.Module:
+    return nn.Linear(10, 4)
+
+
+@pytest.mark.parametrize(("loss", "growth"), [
+    (nn.CrossEntropyLoss(), 1), (nn.CrossEntropyLoss(reduction="sum"), 2),
+    (lambda out, y: F.cross_entropy(out, y, reduction="none").sum(), 2),
+    (lambda out, y: F.mse_loss(out, F.one_hot(y, 4).float(), reduction="none").sum(1).mean(), 1),
+])
+def test_a_sum_over_samples_doubles_with_the_batch(loss: Any, growth: int) -> None:
+    observation = observe("reduction", target(linear, X, CLASSES, compute=step_of(loss)))
+
+    assert observation.value("loss_growth") == pytest.approx(growth, abs=1e-5)
+
+
+@pytest.mark.parametrize(("optimizer", "ignores"), [
+    (torch.optim.SGD, False), (torch.optim.Adam, True), (torch.optim.AdamW, True),
+    (torch.optim.RMSprop, True), (torch.optim.Adagrad, True),
+])
+def test_which_optimizers_follow_the_size_of_the_gradient(optimizer: Any, ignores: bool) -> None:
+    observation = observe("reduction", target(
+        linear, X, CLASSES, nn.CrossEntropyLoss(reduction="sum"), optimizer=optimizer))
+
+    assert observation.value("ignores_loss_scale") is ignores
+
+
+def scaled(factor: float) -> Any:
+    def make_model() -> nn.Module:
+        model = nn.Linear(10, 4)
+        with torch.no_grad():
+            model.weight.mul_(factor)
+        return model
+
+    return make_model
+
+
+def test_scores_of_zero_have_the_loss_of_knowing_nothing() -> None:
+    observation = observe("initial_loss", target(scaled(0.0), X, torch.arange(128) % 4))
+
+    assert observation.value("initial_loss_ratio") == pytest.approx(1, abs=0.05)
+    assert observation.value("uninformed_loss") == pytest.approx(math.log(4), rel=0.01)
+
+
+def test_a_last_layer_that_is_too_large_starts_far_off() -> None:
+    observation = observe("initial_loss", target(scaled(100.0), X, CLASSES))
+
+    assert float(observation.value("smallest_initial_ratio") or 0) > 5
+
+
+def test_rare_classes_are_not_held_against_equal_odds() -> None:
+    rare = (torch.arange(128) % 32 == 0).long()
+
+    observation = observe("initial_loss", target(scaled(1.0), X, rare, batch_size=64))
+
+    assert float(observation.value("initial_loss_ratio") or 0) < 1.5
+
+
+def test_numbers_are_compared_with_their_spread_about_the_mean() -> None:
+    y = X[:, :1] + 20
+    observation = observe("initial_loss", target(
+        lambda: nn.Linear(10, 1), X, y, nn.MSELoss(), batch_size=64, shuffle=False))
+
+    assert observation.value("uninformed_loss") == pytest.approx(
+        float(y.var(unbiased=False)), rel=1e-3)
+    assert observation.value("predicts_numbers") is True
+    assert float(observation.value("initial_loss_ratio") or 0) > 100
+
+
+def embedder() -> nn.Module:
+    return nn.Sequential(nn.Linear(10, 32), nn.ReLU(), nn.Linear(32, 8))
+
+
+def pull_together(model: nn.Module, batch: Any) -> Tensor:
+    one, other = model(batch[0]), model(batch[0].flip(0))
+    return F.pairwise_distance(one, other).square().mean()
+
+
+def push_apart(model: nn.Module, batch: Any) -> Tensor:
+    z = F.normalize(model(batch[0]), dim=1)
+    return F.cross_entropy(10 * z @ z.T, torch.arange(len(z)))
+
+
+@pytest.mark.parametrize(("step", "collapses"), [(pull_together, True), (push_apart, False)])
+def test_embeddings_that_nothing_pushes_apart_collapse(step: Any, collapses: bool) -> None:
+    observation = observe("embedding", target(
+        embedder, X, CLASSES, compute=WithTrainingStep(step), lr=1e-2))
+    found = {m.name: float(m.value) for m in observation.measurements}
+
+    assert (found["embedding_shrinkage"] < 0.15) is collapses
+    assert (found["embedding_spread"] < 0.25) is collapses
+
+
+def test_a_classifier_has_no_embeddings_to_judge() -> None:
+    assert observe("embedding", target(linear, X, CLASSES)).status == "not-applicable"
