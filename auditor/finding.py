@@ -54,9 +54,12 @@ class TrialOutcome:
     Attributes:
         status: The verdict of the paired comparison.
         reason: Why it was not tried, or how the verdict was reached.
-        before: Measured on the target as it is: measure -> value.
+        before: Measured on the target as it is: measure -> value, or a list that is a curve over
+            the steps of the trial (mean over seeds), its last value being the result.
         after: The same on the mended copy.
         resolves: Rules that no longer fired on the mended copy.
+        steps: Of each run; 0 when nothing was run.
+        seeds: Runs of each version.
     """
 
     status: TrialStatus = "untried"
@@ -64,6 +67,8 @@ class TrialOutcome:
     before: Mapping[str, Json] = field(default_factory=dict)
     after: Mapping[str, Json] = field(default_factory=dict)
     resolves: tuple[str, ...] = ()
+    steps: int = 0
+    seeds: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +190,7 @@ def _fix_json(fix: Fix) -> dict[str, Json]:
         "trial": {
             "status": trial.status, "reason": trial.reason, "before": encode_tree(trial.before),
             "after": encode_tree(trial.after), "resolves": list(trial.resolves),
+            "steps": trial.steps, "seeds": trial.seeds,
         },
     }
 

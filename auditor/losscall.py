@@ -95,11 +95,17 @@ def final_activation(tensor: Tensor) -> Activation | None:
         name = node.name()
         if name in NODE_ACTIVATIONS:
             return NODE_ACTIVATIONS[name]
-        if name == "ClampBackward1" or not name.startswith(_TRANSPARENT):
+        if not is_transparent(node):
             return None
         parents = [parent for parent, _ in node.next_functions if parent is not None]
         node = parents[0] if len(parents) == 1 else None
     return None
+
+
+def is_transparent(node: Any) -> bool:
+    """Tell whether a node of the autograd graph changes only the shape or the type of a tensor."""
+    name: str = node.name()
+    return name.startswith(_TRANSPARENT)
 
 
 def _bind(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,8 @@ from torch.overrides import TorchFunctionMode
 from auditor import functions
 
 Frame = Any
+# What is called in place of a function: (subject, function) -> another function, or None.
+Instead: TypeAlias = Callable[[str, Callable[..., Any]], Callable[..., Any] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +69,16 @@ class Watcher(TorchFunctionMode):
         model: The model; only its modules have paths, others are named after their class.
         listeners: In the order in which they are told.
         everything: Tell them of all torch functions, not only of those in the tables.
+        instead: Chooses functions to be called in place of the user's.
     """
 
     def __init__(
         self, model: nn.Module, listeners: Sequence[Listener], *, everything: bool = False,
+        instead: Instead | None = None,
     ) -> None:
         super().__init__()
         self._everything = everything
+        self._instead = instead
         self._paths: dict[int, str] = {id(m): path for path, m in model.named_modules()}
         self._listeners = tuple(listeners)
         self._stack: list[nn.Module] = []
@@ -91,8 +96,9 @@ class Watcher(TorchFunctionMode):
         name = path if _is_leaf(module) else f"{path}:{func.__name__.rstrip('_')}"
         # Only activations are layers with names of their own, so only they are numbered.
         subject = self._numbered(name) if func in functions.ACTIVATIONS else name
+        other = self._instead(subject, func) if self._instead else None
         try:
-            output = func(*args, **kwargs)
+            output = (other or func)(*args, **kwargs)
         except Exception:
             self._tell(Call(subject, path, module, func, tuple(args), kwargs, None))
             raise
@@ -138,9 +144,10 @@ class Watcher(TorchFunctionMode):
 @contextmanager
 def watching(
     model: nn.Module, *listeners: Listener, everything: bool = False,
+    instead: Instead | None = None,
 ) -> Iterator[Watcher]:
     """Watch everything that runs inside; no hook is left behind, whatever happens."""
-    watcher = Watcher(model, listeners, everything=everything)
+    watcher = Watcher(model, listeners, everything=everything, instead=instead)
     with ExitStack() as stack:
         for handle in (
             hooks.register_module_forward_pre_hook(watcher.enter_module),

@@ -25,12 +25,14 @@ if TYPE_CHECKING:
 
     # Contracts of the torch part of the core; only their names are needed here.
     from auditor.probe import Probe
+    from auditor.remedy import Remedy
 
 _T = TypeVar("_T")
 
 PROBES = "auditor.probes"
 RULES = "auditor.rules"
 RENDERERS = "auditor.renderers"
+REMEDIES = "auditor.remedies"
 # "none" leaves out everything that is not ours; our own tests set it.
 SWITCH = "AUDITOR_PLUGINS"
 
@@ -43,7 +45,7 @@ class Plugin:
     """One entry point.
 
     Attributes:
-        group: Probes, rules or renderers.
+        group: Probes, rules, renderers or remedies.
         name: Of the entry point.
         module: The module or package that it names.
         distribution: The installed project that brings it.
@@ -138,6 +140,14 @@ def renderers() -> Found[Renderer]:
     return _collect(
         RENDERERS, lambda plugin: _listed(plugin, "RENDERERS"),
         lambda renderer: (f"the format '{renderer.name}'",), lambda renderer: renderer.name,
+    )
+
+
+def remedies() -> Found[type[Remedy]]:
+    """Return all remedy classes by name; this imports them, and torch with them."""
+    return _collect(
+        REMEDIES, lambda plugin: _listed(plugin, "REMEDIES"),
+        lambda remedy: (f"the remedy '{remedy.name}'",), lambda remedy: remedy.name,
     )
 
 

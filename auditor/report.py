@@ -63,6 +63,63 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
+class JointFix:
+    """What one fix is worth beside the others; a value for each seed.
+
+    Attributes:
+        rule: Whose fix it is.
+        remedy: That was applied.
+        without: All fixes but this one; empty when it was not run.
+        alone: Only this one.
+        needed: Leaving it out loses what all together gain.
+    """
+
+    rule: str
+    remedy: str
+    without: tuple[float, ...]
+    alone: tuple[float, ...]
+    needed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JointTrial:
+    """All fixes together, all but each one, and each one alone; a value for each seed.
+
+    Attributes:
+        measure: "accuracy", "mean recall", "R2" or "loss" after the last step.
+        steps: Of each run.
+        as_is: The target as it is.
+        together: With all fixes.
+        fixes: One by one.
+    """
+
+    measure: str
+    steps: int
+    as_is: tuple[float, ...]
+    together: tuple[float, ...]
+    fixes: tuple[JointFix, ...]
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the trial as a JSON object."""
+        return {
+            "measure": self.measure, "steps": self.steps,
+            "as_is": encode_tree(self.as_is), "together": encode_tree(self.together),
+            "fixes": [{"rule": fix.rule, "remedy": fix.remedy,
+                       "without": encode_tree(fix.without), "alone": encode_tree(fix.alone),
+                       "needed": fix.needed} for fix in self.fixes],
+        }
+
+    @classmethod
+    def from_json(cls, data: Any) -> JointTrial:
+        """Return the trial that `to_json` wrote."""
+        return cls(
+            data["measure"], data["steps"], _numbers(data["as_is"]), _numbers(data["together"]),
+            tuple(JointFix(fix["rule"], fix["remedy"], _numbers(fix["without"]),
+                           _numbers(fix["alone"]), fix["needed"]) for fix in data["fixes"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """Everything that one audit found.
 
@@ -77,7 +134,9 @@ class Report:
         environment: Versions, device, seed, command.
         observations: What the probes measured.
         probes: How the probes went.
+        joint: What all fixes do together; None with fewer than two that were tried.
         notes: Sentences for the reader ("the optimizer was not given: AdamW(1e-3) was used").
+        remarks: Sentences of the judgement (an ignore that matches nothing); made anew each time.
         quantities: What the installed probes can measure, for units and words.
         version: Of the auditor.
     """
@@ -91,7 +150,9 @@ class Report:
     environment: Mapping[str, Json] = field(default_factory=dict)
     observations: tuple[Observation, ...] = ()
     probes: tuple[ProbeRun, ...] = ()
+    joint: JointTrial | None = None
     notes: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     quantities: Mapping[str, Quantity] = field(default_factory=dict)
     version: str = ""
 
@@ -99,6 +160,17 @@ class Report:
     def roots(self) -> tuple[Finding, ...]:
         """The findings that nothing else explains."""
         return tuple(finding for finding in self.findings if not finding.causes)
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """Notes and remarks, each once."""
+        return tuple(dict.fromkeys((*self.notes, *self.remarks)))
+
+    @property
+    def missed(self) -> tuple[str, ...]:
+        """The rules whose measurements could not be made."""
+        return tuple(rule for rule, found in self.verdicts.items()
+                     if found.verdict == "not-measured")
 
     def count(self, severity: Severity) -> int:
         """Return how many findings have this severity, known and ignored ones left out."""
@@ -143,7 +215,9 @@ class Report:
             "probes": [{"name": p.name, "status": p.status, "seconds": round(p.seconds, 4),
                         "steps": p.steps, "reason": p.reason, "yields": list(p.yields)}
                        for p in self.probes],
+            "joint": self.joint.to_json() if self.joint else None,
             "notes": list(self.notes),
+            "remarks": list(self.remarks),
             "quantities": {k: {"unit": q.unit, "says": q.says, "scope": q.scope, "kind": q.kind}
                            for k, q in sorted(self.quantities.items())},
         }
@@ -174,7 +248,9 @@ class Report:
                 observations=tuple(Observation.from_json(item) for item in data["observations"]),
                 probes=tuple(ProbeRun(**{**item, "yields": tuple(item["yields"])})
                              for item in data["probes"]),
+                joint=JointTrial.from_json(data["joint"]) if data.get("joint") else None,
                 notes=tuple(data["notes"]),
+                remarks=tuple(data.get("remarks", ())),
                 quantities={k: Quantity(name=k, **v) for k, v in data["quantities"].items()},
                 version=data["auditor"],
             )
@@ -193,6 +269,10 @@ def _told(findings: Sequence[Finding]) -> str:
         lines.append(f"{finding.severity}[{finding.rule}]: {finding.title}{place}")
         lines += [f"    fix: {fix.summary}" for fix in finding.fixes[:1]]
     return "\n".join(lines)
+
+
+def _numbers(values: Any) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)
 
 
 def _layer(row: dict[str, Any]) -> Layer:

@@ -16,7 +16,6 @@ COLUMNS = 1024
 # Share of the values on each side that count as no further out than the next: outliers and rare
 # events say nothing about the scale of a feature.
 TAIL = 0.05
-_IMAGE_CHANNELS = (1, 2, 3, 4)
 _FEWEST_LEVELS = 10
 
 
@@ -47,17 +46,6 @@ class Scale:
         """Largest over smallest standard deviation of the features that vary over a scale."""
         varying = self.stds[(self.stds > 0) & ~self.levelled]
         return float(varying.max() / varying.min()) if varying.numel() > 1 else 1.0
-
-
-def channel_dim(tensor: Tensor) -> int:
-    """Return the dimension along which the features of an input lie."""
-    shape = tensor.shape
-    if tensor.dim() == 4:
-        last = shape[3] in _IMAGE_CHANNELS and shape[1] not in _IMAGE_CHANNELS
-        return 3 if last else 1
-    if tensor.dim() == 3:
-        return 1 if shape[1] <= 8 and shape[2] > 4 * shape[1] else 2
-    return 1
 
 
 def feature_rows(tensor: Tensor, dim: int) -> Tensor:

@@ -9,7 +9,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ._features import channel_dim, feature_rows, pulled_in
+from auditor.standardising import channel_dim
+
+from ._features import feature_rows, pulled_in
 
 # Standard errors that a difference has to exceed before any of it counts: many features are
 # compared, and samples of one source are not independent.

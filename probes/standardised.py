@@ -9,10 +9,10 @@ from auditor import batches
 from auditor.isolation import seeded
 from auditor.observation import Quantity
 from auditor.probe import Cost, NotApplicable, ProbeContext
+from auditor.standardising import standardising
 from auditor.trial import Bench, Changes, TrialResult, run
 
 from ._samples import training_samples
-from ._standard import standardising
 
 _SEEDS = 3
 _STEPS = 30

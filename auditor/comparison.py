@@ -1,0 +1,150 @@
+"""Did a fix help? A paired comparison of two versions that knows its noise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from auditor.counterfactual import Runs, mean_curve
+from auditor.finding import TrialOutcome, TrialStatus
+from auditor.observation import Json
+
+# A gain has to be larger than twice its standard error over seeds and judging batches ...
+_ERRORS = 2.0
+# ... and worth the change: this part of the loss, this much accuracy or R2.
+_LEAST_LOSS = 0.03
+_LEAST_SCORE = 0.02
+_POINTS = 40
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One measure of two versions.
+
+    Attributes:
+        name: "loss", "accuracy", "mean recall" or "R2".
+        before: At the end, for each seed.
+        after: Likewise.
+        gain: Mean over seeds and batches; positive is better.
+        status: "helps", "no-effect" or "harms" by this measure alone.
+    """
+
+    name: str
+    before: tuple[float, ...]
+    after: tuple[float, ...]
+    gain: float
+    status: TrialStatus
+
+
+def measures(before: Runs, after: Runs, *, same_loss: bool) -> list[Measured]:
+    """Return what can be compared: the score, and the loss where it means the same in both."""
+    found = []
+    if after.score_name and (before.score_name == after.score_name or before.problem):
+        found.append(_measured(
+            after.score_name, _padded(before.scores(), after.scores(), 0.0), after.scores(),
+            sign=1, least=_LEAST_SCORE))
+    if same_loss or not found:
+        old = _padded(before.losses(), after.losses(), math.inf)
+        ends = [abs(v) for v in map(fmean, old) if math.isfinite(v)]
+        found.append(_measured("loss", old, after.losses(), sign=-1,
+                               least=_LEAST_LOSS * (fmean(ends) if ends else 0.0)))
+    return found
+
+
+def verdict(found: Sequence[Measured]) -> TrialStatus:
+    """Return the verdict over several measures; where they disagree the first one decides."""
+    said = [one.status for one in found if one.status != "no-effect"]
+    return said[0] if said else "no-effect"
+
+
+def outcome(before: Runs, after: Runs, *, same_loss: bool, steps: int) -> TrialOutcome:
+    """Return the verdict with the curves of both versions."""
+    if after.problem:
+        return TrialOutcome("untried", reason=f"the mended version does not run: {after.problem}")
+    found = measures(before, after, same_loss=same_loss)
+    reason = f"as it is, the code raises: {before.problem}" if before.problem else ""
+    with_loss = same_loss or not after.score_name
+    return TrialOutcome(
+        verdict(found), reason=reason, before=_curves(before, with_loss),
+        after=_curves(after, with_loss), steps=steps, seeds=len(after.curves),
+    )
+
+
+def gain_of(before: Runs, after: Runs, *, same_loss: bool) -> float:
+    """Return how much better `after` is, for ranking: by the first measure."""
+    if after.problem:
+        return -math.inf
+    return measures(before, after, same_loss=same_loss)[0].gain
+
+
+def _measured(
+    name: str, before: Sequence[Sequence[float]], after: Sequence[Sequence[float]], *, sign: int,
+    least: float,
+) -> Measured:
+    gains = [[_difference(b, a, sign) for b, a in zip(*pair, strict=False)]
+             for pair in zip(before, after, strict=False)]
+    flat = [gain for seed in gains for gain in seed]
+    if not flat:
+        return Measured(name, (), (), 0.0, "no-effect")
+    return Measured(
+        name, tuple(fmean(seed) for seed in before), tuple(fmean(seed) for seed in after),
+        _finite_mean(flat), _status(gains, flat, least))
+
+
+def _status(gains: Sequence[Sequence[float]], flat: Sequence[float], least: float) -> TrialStatus:
+    means = [_finite_mean(seed) for seed in gains]
+    mean = fmean(means)
+    noise = stdev(flat) / math.sqrt(len(flat)) if len(flat) > 1 and all(
+        map(math.isfinite, flat)) else 0.0
+    limit = max(least, _ERRORS * noise)
+    if min(means) > 0 and mean > limit:
+        return "helps"
+    if max(means) < 0 and mean < -limit:
+        return "harms"
+    return "no-effect"
+
+
+def _difference(before: float, after: float, sign: int) -> float:
+    # Two infinite losses are equally useless.
+    return 0.0 if before == after else sign * (after - before)
+
+
+def _finite_mean(values: Sequence[float]) -> float:
+    up, down = (any(v == limit for v in values) for limit in (math.inf, -math.inf))
+    if up and down:
+        return 0.0
+    return fmean(values)
+
+
+def _padded(
+    values: list[list[float]], like: list[list[float]], worst: float,
+) -> list[list[float]]:
+    """Return the values, with the worst one for every run that could not be made."""
+    return [*values, *([worst] * len(run) for run in like[len(values):])]
+
+
+def _curves(runs: Runs, with_loss: bool) -> dict[str, Json]:
+    curves: dict[str, Json] = {}
+    if with_loss and runs.curves:
+        curves["loss"] = _thinned(_smoothed(mean_curve(runs.curves)))
+    if runs.score_name:
+        curves[runs.score_name] = [
+            round(fmean(look.scores[0] if len(look.scores) == 1 else fmean(look.scores)
+                        for look in looks), 6)
+            for looks in zip(*runs.looks, strict=False)]
+    return curves
+
+
+def _smoothed(curve: Sequence[float], window: int = 5) -> list[float]:
+    """Return the running mean over the last few steps; batches differ more than models do."""
+    return [fmean(curve[max(i - window + 1, 0):i + 1]) for i in range(len(curve))]
+
+
+def _thinned(curve: list[float]) -> list[Json]:
+    """Return at most 40 points of a curve, its ends among them."""
+    if len(curve) <= _POINTS:
+        return [float(f"{value:.6g}") for value in curve]
+    last = len(curve) - 1
+    return [float(f"{curve[round(i * last / (_POINTS - 1))]:.6g}") for i in range(_POINTS)]

@@ -1,0 +1,216 @@
+"""Versions of one target, trained side by side from the same seeds on the same batches."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import Any
+
+from auditor import batches, task
+from auditor.errors import TargetError
+from auditor.isolation import seeded
+from auditor.losscall import LossCall, LossCalls
+from auditor.probe import OutOfTime
+from auditor.recalls import mean_recall
+from auditor.recorder import watching
+from auditor.remedy import Mended, together
+from auditor.store import BatchStore
+from auditor.target import Target
+from auditor.trial import Bench, evaluating
+
+SEEDS = 2
+JUDGES = 6
+# The measure is looked at before the first step and at the end of each of these parts.
+LOOKS = 4
+# R2 has no lower end; below this a model is as useless as it gets.
+_WORST_R2 = -1.0
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the judging batches say of a model at one moment.
+
+    Attributes:
+        losses: Of each judging batch; infinite when not finite.
+        scores: Accuracy, mean recall or R2 of each; empty where none is defined.
+        name: Of the score.
+    """
+
+    losses: tuple[float, ...]
+    scores: tuple[float, ...]
+    name: str
+
+
+@dataclass
+class Runs:
+    """What one version did, seed by seed.
+
+    Attributes:
+        curves: Loss of every step before its update.
+        looks: At the judging batches, from before the first step to the end.
+        problem: Why it could not run; empty if it could.
+        diverged: A loss became non-finite in some run.
+    """
+
+    curves: list[list[float]] = field(default_factory=list)
+    looks: list[list[Look]] = field(default_factory=list)
+    problem: str = ""
+    diverged: bool = False
+
+    @property
+    def score_name(self) -> str:
+        """"accuracy", "mean recall" or "R2"; empty where none is defined."""
+        return self.looks[0][-1].name if self.looks else ""
+
+    def losses(self) -> list[list[float]]:
+        """Return the loss of each judging batch at the end, for each seed."""
+        return [list(seen[-1].losses) for seen in self.looks]
+
+    def scores(self) -> list[list[float]]:
+        """Return the score of each judging batch at the end, for each seed."""
+        return [list(seen[-1].scores) for seen in self.looks]
+
+
+class Lab:
+    """Runs versions of a target.
+
+    Args:
+        target: As it is.
+        store: Its batches, shared with the probes.
+        seed: Of the audit; every run's own is derived from it.
+        steps: Of each run.
+        deadline: `time.monotonic()` after which no step begins.
+    """
+
+    def __init__(
+        self, target: Target, store: BatchStore, *, seed: int, steps: int, deadline: float,
+    ) -> None:
+        self.target, self.seed, self.steps, self.deadline = target, seed, steps, deadline
+        self._stores: dict[int, tuple[Any, BatchStore]] = {
+            id(target.make_train_loader): (target.make_train_loader, store)}
+        self._targets: dict[tuple[int, ...], tuple[Sequence[Mended], Target]] = {}
+        self._done: dict[tuple[Any, ...], Runs] = {}
+        self._opened: list[BatchStore] = []
+
+    def version(self, mended: Sequence[Mended]) -> Target:
+        """Return the target with these remedies applied, always the same object."""
+        key = tuple(map(id, mended))
+        if key not in self._targets:
+            # The remedies are kept, so that no other object can take over their ids.
+            self._targets[key] = (tuple(mended), together(self.target, mended))
+        return self._targets[key][1]
+
+    def runs(self, mended: Sequence[Mended], judging: Sequence[Mended]) -> Runs:
+        """Return what the version does, judged on the forward, loss and data of another one.
+
+        Args:
+            mended: Remedies of the version that is trained.
+            judging: Remedies of the version that judges it.
+
+        Raises:
+            OutOfTime: The time is over before all seeds have run.
+        """
+        validates = any(one.judges == "validation" for one in judging)
+        balanced = any(one.balanced for one in judging)
+        key = (tuple(map(id, mended)), tuple(map(id, judging)))
+        if key not in self._done:
+            self._done[key] = self._all_seeds(
+                self.version(mended), _Judge(self, self.version(judging), validates, balanced))
+        return self._done[key]
+
+    def store(self, target: Target) -> BatchStore:
+        """Return the batches of a version; versions that change no data share them."""
+        make = target.make_train_loader
+        if id(make) not in self._stores:
+            self._opened.append(BatchStore(target, self.seed))
+            self._stores[id(make)] = (make, self._opened[-1])
+        return self._stores[id(make)][1]
+
+    def close(self) -> None:
+        """Let go of the loaders that were opened here."""
+        for opened in self._opened:
+            opened.close()
+
+    def _all_seeds(self, target: Target, judge: _Judge) -> Runs:
+        runs = Runs()
+        try:
+            train, _ = divided(self.store(target).train(self.steps + JUDGES))
+            for number in range(SEEDS):
+                with seeded(self.seed + 1000 * number):
+                    self._one_seed(target, judge, train, number, runs)
+        except TargetError as problem:
+            runs.problem = problem.message
+        return runs
+
+    def _one_seed(
+        self, target: Target, judge: _Judge, train: Sequence[Any], number: int, runs: Runs,
+    ) -> None:
+        bench = Bench(target)
+        turn = number * len(train) // SEEDS
+        curve: list[float] = []
+        looks = [judge.look(bench)]
+        for step in range(self.steps):
+            if time.monotonic() > self.deadline:
+                raise OutOfTime("the trials were cut short")
+            curve.append(bench.step(batches.private(train[(turn + step) % len(train)])))
+            if not math.isfinite(curve[-1]):
+                runs.diverged = True
+                break
+            if (step + 1) * LOOKS % self.steps < LOOKS and step + 1 < self.steps:
+                looks.append(judge.look(bench))
+        looks.append(judge.look(bench))
+        runs.curves.append(curve)
+        runs.looks.append(looks)
+
+
+class _Judge:
+    """Looks at models on the forward, loss and data of one version."""
+
+    def __init__(self, lab: Lab, target: Target, validates: bool, balanced: bool) -> None:
+        store = lab.store(target)
+        _, own = divided(store.train(lab.steps + JUDGES))
+        self._compute, self._balanced, self._seed = target.compute, balanced, lab.seed
+        self._batches = (store.val(JUDGES) if validates else []) or own
+
+    def look(self, bench: Bench) -> Look:
+        """Evaluate a model as it is now; neither it nor the random state is changed."""
+        losses: list[float] = []
+        calls: list[LossCall] = []
+        own, bench.compute = bench.compute, self._compute
+        try:
+            with seeded(self._seed), evaluating(bench.model):
+                for batch in self._batches:
+                    listener = LossCalls()
+                    with watching(bench.model, listener):
+                        losses.append(float(bench.loss(batches.private(batch)).loss))
+                    found = task.describe(listener.calls, batches.length(batch))
+                    calls += [found.main] if found else []
+        finally:
+            bench.compute = own
+        name, scores = self._scores(calls)
+        return Look(tuple(v if math.isfinite(v) else math.inf for v in losses), scores, name)
+
+    def _scores(self, calls: Sequence[LossCall]) -> tuple[str, tuple[float, ...]]:
+        if self._balanced and (recall := mean_recall(calls)) is not None:
+            return "mean recall", (recall,)
+        found = [score for call in calls if (score := task.score(call)) is not None]
+        if not found or len(found) < len(calls):
+            return "", ()
+        return found[0].name, tuple(
+            max(score.value, _WORST_R2) if math.isfinite(score.value) else _WORST_R2
+            for score in found)
+
+
+def divided(stored: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+    """Return the batches to train on and those that judge, apart when there are enough."""
+    judges = list(stored[-min(JUDGES, len(stored)):])
+    train = list(stored[:-len(judges)])
+    return (train, judges) if len(train) >= 2 * len(judges) else (list(stored), judges)
+
+
+def mean_curve(curves: Sequence[Sequence[float]]) -> list[float]:
+    """Return the mean of several curves, as long as the shortest."""
+    return [fmean(values) for values in zip(*curves, strict=False)]

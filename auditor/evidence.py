@@ -1,0 +1,119 @@
+"""What trials say of the report: which fix comes first, what caused what, what was hidden."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+from auditor.finding import Finding, Fix, Verdict
+from auditor.report import Report
+
+_ORDER = {"helps": 0, "untried": 1, "no-effect": 2, "harms": 3}
+
+
+def recommended(fixes: Sequence[Fix]) -> tuple[Fix, ...]:
+    """Return the fixes, those first that helped, those last that did not."""
+    return tuple(sorted(fixes, key=lambda fix: (_ORDER[fix.trial.status], -_gain(fix))))
+
+
+def revealed(report: Report, mended: Report) -> list[Finding]:
+    """Return the findings of a mended copy that could not be seen before.
+
+    Masked rules count, and those on how it learns when the target as it is learns at no rate.
+    """
+    masked = {rule for rule, found in report.verdicts.items() if found.verdict == "masked"}
+    stuck = report.verdicts.get("no-learning-at-any-rate")
+    if stuck is not None and stuck.verdict == "fired":
+        masked |= {rule for rule, summary in report.rules.items()
+                   if summary.category == "learning-rate"
+                   and report.verdicts[rule].verdict != "fired"}
+    return [finding for finding in mended.roots
+            if finding.rule in masked and finding.severity != "info"]
+
+
+def explained_by_trial(
+    report: Report, behind: Collection[str], resolves: Mapping[str, Collection[str]],
+) -> Report:
+    """Return the report with the causes that the trials have shown.
+
+    Args:
+        report: With the outcomes; findings that were hidden stand at its end.
+        behind: Rules that were found only on the mended copy.
+        resolves: Rule that was mended alone -> findings that were gone then.
+    """
+    hiders = ", ".join(rule for rule in resolves) or "the other findings"
+    verdicts = {**report.verdicts, **{
+        rule: Verdict("fired", f"found with {hiders} mended") for rule in behind}}
+    findings = {finding.rule: finding for finding in report.findings if not finding.ignored}
+    aside = tuple(finding for finding in report.findings if finding.ignored)
+    for cause, gone in resolves.items():
+        for rule in gone:
+            if _is_shown(cause, rule, findings, resolves):
+                _link(findings, cause, rule)
+    ordered = _in_order(list(findings.values()))
+    return replace(report, findings=(*ordered, *aside), verdicts=verdicts)
+
+
+def _is_shown(
+    cause: str, rule: str, findings: Mapping[str, Finding],
+    resolves: Mapping[str, Collection[str]],
+) -> bool:
+    """Tell whether mending one finding shows it to be the cause of another."""
+    if rule == cause or rule not in findings or cause not in findings:
+        return False
+    # Each removes the other: the trial does not say which comes first.
+    mutual = cause in resolves.get(rule, ())
+    return not mutual and rule not in _above(cause, findings)
+
+
+def _above(rule: str, findings: Mapping[str, Finding]) -> set[str]:
+    seen: set[str] = set()
+    waiting = list(findings[rule].causes)
+    while waiting:
+        name = waiting.pop()
+        if name not in seen and name in findings:
+            seen.add(name)
+            waiting.extend(findings[name].causes)
+    return seen
+
+
+def _link(findings: dict[str, Finding], cause: str, rule: str) -> None:
+    below, above = findings[rule], findings[cause]
+    said = f" With {cause} mended it was gone: the trial confirms the cause."
+    findings[rule] = replace(
+        below, message=below.message + said,
+        causes=tuple(dict.fromkeys((*below.causes, cause))))
+    findings[cause] = replace(
+        above, consequences=tuple(dict.fromkeys((*above.consequences, rule))))
+
+
+def _in_order(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Return the findings in their order, each behind its causes."""
+    names = {finding.rule for finding in findings}
+    told: dict[str, Finding] = {}
+    waiting = list(findings)
+    while waiting:
+        ready = next((f for f in waiting
+                      if all(c in told for c in f.causes if c in names)), waiting[0])
+        waiting.remove(ready)
+        told[ready.rule] = ready
+    return tuple(told.values())
+
+
+def _gain(fix: Fix) -> float:
+    """Return what a fix gains in its score, or in its loss where there is none."""
+    before, after = fix.trial.before, fix.trial.after
+    for name in after:
+        old, new = before.get(name), after[name]
+        if name != "loss" and isinstance(new, list) and isinstance(old, list) and old and new:
+            return _more(new[-1], old[-1])
+    old, new = before.get("loss"), after.get("loss")
+    if isinstance(old, list) and isinstance(new, list) and old and new:
+        return _more(old[-1], new[-1])
+    return 0.0
+
+
+def _more(larger: object, smaller: object) -> float:
+    values = [float(v) for v in (larger, smaller) if isinstance(v, (int, float, str))]
+    # Two infinite losses are equally useless.
+    return values[0] - values[1] if len(values) == 2 and values[0] != values[1] else 0.0

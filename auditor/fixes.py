@@ -1,0 +1,95 @@
+"""Tries the fixes of a judged report inside the time that is left."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from auditor.errors import AuditorError
+from auditor.isolation import undisturbed
+from auditor.probe import Probe
+from auditor.remedy import Remedy
+from auditor.report import Report
+from auditor.rule import Rule
+from auditor.session import Progress, Session, Settings
+from auditor.store import BatchStore
+from auditor.target import Target
+from auditor.tryout import Bounds, Candidate, Tryout
+
+# What the probes leave of the budget for the trials.
+RESERVE = 0.2
+# One look at a mended copy by the cheap probes; with the race of learning rates.
+_LOOK_SECONDS, _LONG_LOOK_SECONDS = 5.0, 15.0
+_RATES = "learning-rate"
+
+
+@dataclass(frozen=True)
+class Audited:
+    """What was audited, for the trials.
+
+    Attributes:
+        target: As it is.
+        rules: The selected rules.
+        probes: Installed ones by name.
+        remedies: Installed ones by name.
+        settings: Of the audit.
+        step_seconds: Of one training step; 0 while unknown.
+    """
+
+    target: Target
+    rules: Sequence[Rule]
+    probes: Mapping[str, type[Probe]]
+    remedies: Mapping[str, type[Remedy]]
+    settings: Settings
+    step_seconds: float
+
+
+def tried(
+    report: Report, audited: Audited, deadline: float,
+) -> tuple[Report, Mapping[str, Candidate]]:
+    """Return the report with what its fixes do, and the best one for each finding.
+
+    Args:
+        report: Judged.
+        audited: Of the report.
+        deadline: `time.monotonic()` at which the trials end.
+    """
+    wanted = sum(fix.remedy in audited.remedies for finding in report.roots
+                 if finding.severity != "info" and finding.is_open for fix in finding.fixes)
+    if not wanted:
+        return report, {}
+    left = deadline - time.monotonic()
+    audited.settings.on_progress(
+        Progress("trials", "tries the fixes on copies", 0, wanted, max(left, 0.0)))
+    with undisturbed(), audited.target.surroundings():
+        store = BatchStore(audited.target, audited.settings.seed)
+        try:
+            tryout = Tryout(report, Bounds(
+                audited.target, store, audited.remedies, audited.settings.seed,
+                audited.step_seconds, deadline,
+                lambda target, long: _again(report, audited, target, long, deadline)))
+            return tryout.run(), tryout.chosen
+        finally:
+            store.close()
+
+
+def _again(
+    report: Report, audited: Audited, target: Target, long: bool, deadline: float,
+) -> Report:
+    """Audit a mended copy with the probes of the rules that matter now."""
+    names = {rule for rule, found in report.verdicts.items()
+             if found.verdict in ("fired", "masked")}
+    rules = [rule for rule in audited.rules
+             if rule.id in names or (long and rule.category == _RATES)]
+    most = _LONG_LOOK_SECONDS if long else _LOOK_SECONDS
+    left = max(deadline - time.monotonic(), 0.0)
+    settings = replace(
+        audited.settings, budget_seconds=most if math.isinf(left) else min(most, left),
+        quick=not long, notes=(), on_progress=lambda progress: None)
+    try:
+        return Session(target, rules, audited.probes, settings).run()
+    except AuditorError:
+        # The mended copy does not run: nothing can be said of it.
+        return Report("incomplete")

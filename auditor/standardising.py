@@ -1,0 +1,59 @@
+"""Standardising inputs: where features lie, their moments, and a change of batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from auditor import batches
+
+_IMAGE_CHANNELS = (1, 2, 3, 4)
+
+
+def channel_dim(tensor: Tensor) -> int:
+    """Return the dimension along which the features of an input lie."""
+    shape = tensor.shape
+    if tensor.dim() == 4:
+        last = shape[3] in _IMAGE_CHANNELS and shape[1] not in _IMAGE_CHANNELS
+        return 3 if last else 1
+    if tensor.dim() == 3:
+        return 1 if shape[1] <= 8 and shape[2] > 4 * shape[1] else 2
+    return 1
+
+
+def moments(tensor: Tensor) -> tuple[Tensor, Tensor] | None:
+    """Return mean and std per feature of (N, ...) float inputs, shaped to broadcast against them.
+
+    A constant feature gets the std 1. None for integers and for one number per sample.
+    """
+    if not tensor.is_floating_point() or tensor.dim() < 2:
+        return None
+    dim = channel_dim(tensor)
+    others = [d for d in range(tensor.dim()) if d != dim]
+    finite = torch.nan_to_num(tensor.double(), nan=0.0, posinf=0.0, neginf=0.0)
+    mean = finite.mean(dim=others, keepdim=True)
+    std = finite.std(dim=others, keepdim=True, unbiased=False)
+    std = torch.where(std > 1e-6 * mean.abs(), std, torch.ones_like(std))
+    return mean.to(tensor.dtype), std.to(tensor.dtype)
+
+
+def standardising(inputs: Sequence[Tensor | None]) -> Callable[[Any], Any]:
+    """Return a change of batches after which the float inputs have mean 0 and std 1."""
+    found = [moments(t) if t is not None else None for t in inputs]
+
+    def change(batch: Any) -> Any:
+        own = dict(zip(map(id, batches.split(batch).inputs), found, strict=False))
+
+        def scaled(tensor: Tensor) -> Tensor:
+            pair = own.get(id(tensor))
+            if pair is None:
+                return tensor
+            mean, std = (value.to(tensor.device) for value in pair)
+            return (tensor - mean) / std
+
+        return batches.map_tensors(batch, scaled)
+
+    return change

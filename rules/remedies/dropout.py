@@ -1,0 +1,85 @@
+"""Dropout: off, lower, or on."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the field's name for it
+
+from auditor.mending import with_model
+from auditor.remedy import CannotMend, Case, Mended
+from auditor.sourceedit import Edit
+from auditor.trial import set_dropout
+
+from ._layers import following, graph_of, listed
+
+_USUAL = 0.2
+_HALF = 0.5
+
+
+class DropoutOff:
+    """Switches dropout off."""
+
+    name: ClassVar[str] = "dropout-off"
+    says: ClassVar[str] = "switches dropout off"
+
+    def mend(self, case: Case) -> Mended:
+        """Return the target without dropout."""
+        return _with_dropout(case, 0.0)
+
+
+class DropoutLower:
+    """Lowers dropout to a usual probability."""
+
+    name: ClassVar[str] = "dropout-lower"
+    says: ClassVar[str] = "lowers dropout to 0.2"
+
+    def mend(self, case: Case) -> Mended:
+        """Return the target with less dropout."""
+        return _with_dropout(case, _USUAL)
+
+
+class DropoutOn:
+    """Drops half of the hidden units; judged on the validation batches."""
+
+    name: ClassVar[str] = "dropout-on"
+    says: ClassVar[str] = "drops half of the units of hidden linear layers"
+
+    def mend(self, case: Case) -> Mended:
+        """Return the target with dropout behind hidden linear layers.
+
+        Raises:
+            CannotMend: There is no hidden linear layer.
+        """
+        paths = list(dict.fromkeys(
+            use.name for use in graph_of(case).layers
+            if isinstance(use.module, nn.Linear) and following(use) is not None))
+        if not paths:
+            raise CannotMend("the model has no hidden linear layer")
+
+        def change(model: nn.Module) -> None:
+            for path in paths:
+                model.get_submodule(path).register_forward_hook(_dropped)
+
+        return Mended(lambda target: with_model(target, change), judges="validation",
+                      says=f"Drop half of the units of {listed(paths)}.")
+
+
+def _with_dropout(case: Case, probability: float) -> Mended:
+    paths = case.look(lambda bench, _: [
+        path for path, module in bench.model.named_modules()
+        if isinstance(module, nn.modules.dropout._DropoutNd) and module.p > probability])
+    if not paths:
+        raise CannotMend("no dropout module drops more than that")
+    places = dict.fromkeys(case.target.places.get(path) for path in paths)
+    return Mended(
+        lambda target: with_model(target, lambda model: set_dropout(model, probability)),
+        says=f"Drop {probability:.0%} in {listed(paths)}.",
+        code=f"nn.Dropout(p={probability:g})",
+        edits=tuple(Edit("set-keyword", place, "p", f"{probability:g}", position=0)
+                    for place in places if place))
+
+
+def _dropped(module: nn.Module, _: Any, output: Tensor) -> Tensor:
+    return F.dropout(output, _HALF, training=module.training)

@@ -1,0 +1,201 @@
+"""Other starting weights: by the fan-in and the activation that follows, biases at zero."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from auditor.judgement import in_code
+from auditor.layergraph import LayerGraph, LayerUse
+from auditor.mending import with_model
+from auditor.remedy import CannotMend, Case, Mended
+from auditor.sourceedit import Edit
+from auditor.target import Target
+
+from ._layers import following, graph_of, listed, module_at, tuple_code
+
+_HE = 'nn.init.kaiming_normal_({}.weight, nonlinearity="relu")'
+_BIAS = "if {0}.bias is not None:\n    nn.init.zeros_({0}.bias)"
+_XAVIER = "nn.init.xavier_normal_({}.weight)"
+_RECURRENT = (
+    "for name, p in {}.named_parameters():\n"
+    '    if name.startswith("weight_hh"):\n'
+    "        nn.init.orthogonal_(p)\n"
+    '    elif name.startswith("weight_ih"):\n'
+    "        nn.init.xavier_uniform_(p)\n"
+    "    else:\n"
+    "        nn.init.zeros_(p)"
+)
+
+
+@dataclass(frozen=True)
+class Start:
+    """How one layer starts.
+
+    Attributes:
+        path: Of the module.
+        kind: "he", "xavier" or "recurrent".
+    """
+
+    path: str
+    kind: str
+
+
+class Reinitialise:
+    """Draws weights by He before rectifiers and Xavier elsewhere, and sets biases to zero."""
+
+    name: ClassVar[str] = "reinitialise"
+    says: ClassVar[str] = "starts layers by He or Xavier, whatever activation follows, biases zero"
+
+    def mend(self, case: Case) -> Mended:
+        """Return the target with the finding's layers started anew.
+
+        Raises:
+            CannotMend: The weights are pretrained, or no layer has weights of its own.
+        """
+        _only_fresh(case.target)
+        return mended_starts(starts_of(case, graph_of(case)))
+
+
+class ZeroBiases:
+    """Starts the finding's biases at zero."""
+
+    name: ClassVar[str] = "zero-biases"
+    says: ClassVar[str] = "starts biases at zero"
+
+    def mend(self, case: Case) -> Mended:
+        """Return the target with these biases at zero.
+
+        Raises:
+            CannotMend: The weights are pretrained, or the layers have no biases.
+        """
+        _only_fresh(case.target)
+        paths = case.look(lambda bench, _: [
+            path for path in case.finding.layers
+            if isinstance(getattr(module_at(bench.model, path), "bias", None), Tensor)])
+        if not paths:
+            raise CannotMend("these layers have no bias of their own")
+
+        def change(model: nn.Module) -> None:
+            for path in paths:
+                nn.init.zeros_(getattr(model.get_submodule(path), "bias"))  # noqa: B009
+
+        code = _loop(paths, ["nn.init.zeros_({}.bias)"])
+        return Mended(
+            lambda target: with_model(target, change), code=code,
+            says=f"Start the biases of {listed(paths)} at zero.",
+            edits=(Edit("after-construction", code=code),))
+
+
+def starts_of(
+    case: Case, graph: LayerGraph, *, every: bool = False, relu: bool = False,
+) -> list[Start]:
+    """Return how layers should start.
+
+    Args:
+        case: Whose finding names the layers.
+        graph: Of the target.
+        every: All layers, whatever the finding names.
+        relu: Rectifiers will follow hidden layers, whatever follows now.
+
+    Raises:
+        CannotMend: No layer has weights of its own.
+    """
+    named = set() if every or case.finding.category != "initialization" else set(
+        case.finding.layers)
+    uses: dict[str, LayerUse] = {}
+    for use in graph.layers:
+        if _can_start(use) and (not named or use.name in named):
+            uses.setdefault(use.name, use)
+    found = [Start(use.name, _kind(use, relu)) for use in uses.values()]
+    if not found:
+        raise CannotMend("no layer with weights of its own is at fault")
+    return found
+
+
+def mended_starts(starts: Sequence[Start]) -> Mended:
+    """Return the remedy that starts these layers so."""
+    def change(model: nn.Module) -> None:
+        for start in starts:
+            _begin(model.get_submodule(start.path), start.kind)
+
+    code = "\n".join(_codes(starts))
+    return Mended(
+        lambda target: with_model(target, change), code=code, says=_words(starts),
+        edits=(Edit("after-construction", code=code),))
+
+
+def _only_fresh(target: Target) -> None:
+    if "from_pretrained" in target.traits:
+        raise CannotMend("the weights are pretrained: other ones would throw them away")
+
+
+def _can_start(use: LayerUse) -> bool:
+    if use.layout == "opaque":
+        return isinstance(use.module, nn.RNNBase) and use.trainable
+    module: Any = use.module
+    return (use.layout in ("out-in", "transposed") and use.trainable
+            and use.parameter == f"{use.name}.weight".lstrip(".") and use.weight.dim() >= 2
+            and isinstance(getattr(module, "weight", None), nn.Parameter))
+
+
+def _kind(use: LayerUse, relu: bool) -> str:
+    if use.layout == "opaque":
+        return "recurrent"
+    call = following(use)
+    if call is None or call.gates:
+        return "xavier"
+    rectifies = relu or call.activation.family in ("rectifier", "smooth")
+    return "he" if rectifies and call.activation.name != "selu" else "xavier"
+
+
+def _begin(module: Any, kind: str) -> None:
+    if kind == "recurrent":
+        for name, parameter in module.named_parameters():
+            _begin_recurrent(name, parameter)
+        return
+    if kind == "he":
+        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+    else:
+        nn.init.xavier_normal_(module.weight)
+    if getattr(module, "bias", None) is not None:
+        nn.init.zeros_(module.bias)
+
+
+def _begin_recurrent(name: str, parameter: Tensor) -> None:
+    start: Callable[[Tensor], Any] = nn.init.zeros_
+    if name.startswith("weight_hh"):
+        start = nn.init.orthogonal_
+    elif name.startswith("weight_ih"):
+        start = nn.init.xavier_uniform_
+    start(parameter)
+
+
+def _codes(starts: Sequence[Start]) -> list[str]:
+    codes = []
+    for kind, line in (("he", _HE), ("xavier", _XAVIER)):
+        paths = [start.path for start in starts if start.kind == kind]
+        if paths:
+            codes.append(_loop(paths, [line, _BIAS]))
+    codes += [_RECURRENT.format(in_code(start.path))
+              for start in starts if start.kind == "recurrent"]
+    return codes
+
+
+def _loop(paths: Sequence[str], lines: Sequence[str]) -> str:
+    body = "\n".join(line.format("layer") for line in lines).replace("\n", "\n    ")
+    return f"for layer in {tuple_code([in_code(path) for path in paths])}:\n    {body}"
+
+
+def _words(starts: Sequence[Start]) -> str:
+    names = {"he": "He", "xavier": "Xavier", "recurrent": "orthogonal recurrent weights"}
+    parts = []
+    for kind, word in names.items():
+        paths = [start.path for start in starts if start.kind == kind]
+        if paths:
+            parts.append(f"{listed(paths)} by {word}" if kind != "recurrent"
+                         else f"{listed(paths)} with {word}")
+    return f"Start {', '.join(parts)}, biases at zero."
