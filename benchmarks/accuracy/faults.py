@@ -1,6 +1,6 @@
 """The faulty set-ups of the accuracy benchmark: one small edit each of a healthy one.
 
-`faults/<category>.yaml` holds the edits. Each text that an edit replaces occurs exactly once in its
+`faulty/<category>.yaml` holds the edits. Each text that an edit replaces occurs exactly once in its
 parent under `healthy/`, so a written file differs from it just as a user's slip would, and keeps
 true line numbers. The written files stand alone and import nothing of ours.
 
@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+
+from .runner import Member
 
 HERE = Path(__file__).resolve().parent
 
@@ -64,25 +66,24 @@ class Fault:
 
 def faults() -> Iterator[Fault]:
     """Yield all faulty set-ups in the order of the tables."""
-    for table in sorted((HERE / "faults").glob("*.yaml")):
+    for table in sorted((HERE / "faulty").glob("*.yaml")):
         for entry in yaml.safe_load(table.read_text(encoding="utf-8")):
             edits = tuple((edit["old"], edit["new"]) for edit in entry.pop("edits"))
-            yield Fault(**{"also": (), **entry, "edits": edits})
+            also = tuple(entry.pop("also", ()))
+            yield Fault(edits=edits, also=also, **entry)
 
 
-def members(folder: Path) -> list[tuple[Fault, Path]]:
-    """Write every faulty file into the folder; return each fault with its path."""
+def members(folder: Path) -> list[Member]:
+    """Write every faulty file into the folder; return them as members of the benchmark."""
     folder.mkdir(parents=True, exist_ok=True)
-    return [(fault, fault.write(folder)) for fault in faults()]
-
-
-def healthy() -> list[Path]:
-    """Return the paths of the healthy set-ups."""
-    return sorted((HERE / "healthy").glob("*.py"))
+    return [
+        Member(fault.name, fault.write(folder), (fault.rule,), fault.also, f"healthy-{fault.parent}")
+        for fault in faults()
+    ]
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="write the faulty set-ups into a folder")
     parser.add_argument("folder", type=Path)
     written = members(parser.parse_args().folder)
-    print(f"{len(written)} files, {len({fault.rule for fault, _ in written})} rules")
+    print(f"{len(written)} files, {len({member.roots for member in written})} rules")

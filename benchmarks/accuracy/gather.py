@@ -32,6 +32,8 @@ def cases() -> list[Member]:
     members = []
     for file in sorted(CASES.glob("*/expect.yaml")):
         for entry in yaml.safe_load(file.read_text(encoding="utf-8"))["members"]:
+            if not entry.get("healthy") and not entry.get("roots"):
+                continue  # the audit may say one of several things; the tests of the zoo judge it
             members.append(Member(
                 f"case-{file.parent.name}-{Path(entry['file']).stem}", file.parent / entry["file"],
                 tuple(entry.get("roots", ())), tuple(entry.get("allowed", ())),

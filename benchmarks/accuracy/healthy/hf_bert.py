@@ -45,7 +45,7 @@ def optimizer(model):
     no_decay = ("bias", "LayerNorm", "embeddings")
     named = list(model.named_parameters())
     groups = [
-        {"params": [p for n, p in named if not any(k in n for k in no_decay)], "weight_decay": 0.01},
+        {"params": [p for n, p in named if not any(k in n for k in no_decay)]},
         {"params": [p for n, p in named if any(k in n for k in no_decay)], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=2e-3)
+    return torch.optim.AdamW(groups, lr=2e-3, weight_decay=0.01)

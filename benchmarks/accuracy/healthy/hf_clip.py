@@ -38,7 +38,8 @@ def build_model():
         hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=4,
         image_size=8, patch_size=2, num_channels=1, projection_dim=24,
     )
-    return CLIPModel(CLIPConfig(text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=24))
+    parts = dict(text_config=text.to_dict(), vision_config=vision.to_dict())
+    return CLIPModel(CLIPConfig(**parts, projection_dim=24))
 
 
 def training_step(model, batch):

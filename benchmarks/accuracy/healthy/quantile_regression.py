@@ -21,7 +21,9 @@ def pinball(output, target):
 
 
 def build_model():
-    return nn.Sequential(nn.Linear(6, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 3))
+    return nn.Sequential(
+        nn.Linear(6, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 3)
+    )
 
 
 train_loader = DataLoader(sample(6000, 1), batch_size=64, shuffle=True)

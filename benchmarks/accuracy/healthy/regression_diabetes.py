@@ -1,10 +1,10 @@
-"""Regression on the diabetes table, inputs and target standardised, AdamW with decay on the weights only."""
+"""Regression on the diabetes table, standardised, AdamW with decay on the weights only."""
 
 import numpy as np
 import torch
 from sklearn.datasets import load_diabetes
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import TensorDataset
 
 x, y = load_diabetes(return_X_y=True)
 order = np.random.RandomState(0).permutation(len(y))
