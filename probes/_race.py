@@ -70,14 +70,16 @@ def race(track: Track, swept: Sweep, steps: int) -> Race:
         steps: Length of a whole run; the first third decides who goes on.
     """
     first = max(round(_FIRST_ROUND * steps), 1)
-    runs = [track.go(lr, first, patient=lr == track.user_lr)
-            for lr in lanes(swept.rates[swept.best], track.user_lr)]
-    runs.sort(key=_standing)
-    kept = runs[:_FINALISTS]
-    kept += [run for run in runs[_FINALISTS:] if run.lr == track.user_lr]
-    dropped = [run for run in runs if run not in kept]
-    for run in dropped:
-        run.state = None
+    kept: list[Run] = []
+    dropped: list[Run] = []
+    for lr in lanes(swept.rates[swept.best], track.user_lr):
+        kept.append(track.go(lr, first, patient=lr == track.user_lr))
+        kept.sort(key=lambda run: run.loss)
+        # Left behind at once: a state holds a copy of the weights and of the optimizer.
+        for run in [run for run in kept[_FINALISTS:] if run.lr != track.user_lr]:
+            run.state = None
+            kept.remove(run)
+            dropped.append(run)
     finalists = [finish(track, run, steps) for run in kept]
     _extend(track, finalists, dropped, steps)
     finalists.sort(key=lambda run: run.lr)
@@ -109,7 +111,3 @@ def _extend(track: Track, finalists: list[Run], dropped: list[Run], steps: int) 
         if best.lr > min(raced) or not best.lr or not math.isfinite(best.loss):
             return
         finalists.append(track.go(best.lr / 2, steps, patient=False))
-
-
-def _standing(run: Run) -> float:
-    return run.loss if math.isfinite(run.loss) else math.inf

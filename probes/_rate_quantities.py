@@ -25,7 +25,7 @@ LEARNING_RATE: tuple[Quantity, ...] = (
     Quantity("best_descent", "share",
              "how far the best rate falls below the best constant prediction"),
     Quantity("sweep_improves", "", "the sweep's loss falls by more than its noise", kind="flag"),
-    Quantity("sweep_descent", "share", "how far the sweep's loss falls below its start"),
+    Quantity("sweep_descent", "loss", "how far the sweep's loss falls below its start"),
     Quantity("lr_gap", "share",
              "how far the user's rate ends behind, relative to what the suggested one learns"),
     Quantity("lr_gap_least", "share", "the smallest such gap over the seeds"),

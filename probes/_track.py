@@ -32,6 +32,7 @@ _FIRST_BATCHES = 8
 _SAME = 1e-3
 # A loss that ends above its start by this part, or by twice the spread over batches, has blown up.
 _CLEARLY = 0.1
+_SPREADS = 10
 _MOST_VALUES = 20_000_000
 
 
@@ -120,11 +121,22 @@ class Track:
         ended = run.loss if math.isfinite(run.loss) else max(fmean(self.before), self.reference)
         return (ended - better.loss) / learned
 
+    def share_learned(self, run: Run) -> float:
+        """Return how far a run fell below the reference, relative to that loss.
+
+        Where the best constant is unknown the loss may hold a large constant part; ten times its
+        spread over batches is then what counts, if less.
+        """
+        whole = abs(self.reference)
+        if self.uninformed is None and (spread := _spread(self.before)) > 0:
+            whole = min(whole, _SPREADS * spread)
+        return (self.reference - run.loss) / whole if whole else 0.0
+
     @property
     def unbearable(self) -> float:
         """The loss above which a run has blown up: about twice the one at the start."""
         start = fmean(self.before)
-        return start + max(abs(start), 10 * _spread(self.before))
+        return start + max(abs(start), _SPREADS * _spread(self.before))
 
     def set_lr(self, lr: float) -> None:
         """Set the rate of all groups, which keep their ratios."""
@@ -202,14 +214,16 @@ class Track:
 
 def stored_batches(context: ProbeContext, wanted: int) -> list[Any]:
     """Return up to `wanted` training batches, fewer when the loader is slow."""
-    first = context.batches.train(min(wanted, _FIRST_BATCHES))
-    waits = context.batches.training_pass.waits
-    if not waits or len(first) < min(wanted, _FIRST_BATCHES):
-        return first
+    context.batches.train(min(wanted, _FIRST_BATCHES))
+    waits = context.batches.training_pass.waits or [0.0]
     known = len(context.batches.training_pass.batches)
     left = max(context.deadline - time.monotonic(), 0.0)
     affordable = known + _FETCH_SHARE * left / max(median(waits), 1e-6)
-    return context.batches.train(int(min(wanted, affordable)))
+    stored = context.batches.train(int(min(wanted, affordable)))
+    if len(stored) > 1 and 2 * batches.length(stored[-1]) < batches.length(stored[0]):
+        # The ragged end of an epoch is noisier than the other batches, and breaks batch norm.
+        return stored[:-1]
+    return stored
 
 
 def _divided(stored: list[Any], number: int) -> tuple[list[Any], list[Any]]:

@@ -108,7 +108,8 @@ class Ending:
         reversals: Share of the steps that turn the direction of that loss.
         to_batch_noise: The same swing relative to the spread over batches at fixed weights.
         decay: How much lower a cosine decay to zero ends than the constant rate does,
-            as a paired test over the evaluation batches, in units of the loss.
+            as a paired test over the evaluation batches, in units of the loss; of no pairs when
+            it was not tried or not finished.
         learned: What the swing is relative to, in units of the loss.
     """
 
@@ -133,7 +134,8 @@ def ending(track: Track, user: Run, *, decays: bool) -> Ending:
     if decays and len(losses) > LOOK:
         cosine = track.go(user.lr, LOOK, state=user.state, rate=lambda step: user.lr * 0.5 * (
             1 + math.cos(math.pi * (step + 1) / (LOOK + 1))))
-        decay = paired(after, cosine.after or [math.inf] * len(after))
+        if cosine.outcome == "finished":
+            decay = paired(after, cosine.after)
     learned = max(track.reference - user.loss, _LEAST_LEARNED * abs(track.reference))
     residual = _about_trend(losses)
     noise = _deviation(user.after)

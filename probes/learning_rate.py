@@ -32,6 +32,9 @@ _FAR_APART = 5.0
 # Learned less than this part of the uninformed loss: ask whether anything can be memorised.
 _HARDLY = 0.02
 _MEMORISING_STEPS = 60
+# Shorter trials see the first jolts of a run and not what it learns.
+_SHORTEST = 30
+_TOO_SHORT = "there was time for trials of {} steps only, too short to compare rates"
 # Runs of fine-tuning and of small data sets go on for many epochs.
 _LEAST_EPOCH = 2000
 _PRETRAINED_EPOCH = 10_000
@@ -75,7 +78,7 @@ class _Look:
         if any(run.outcome == "out-of-time" for run in raced.finalists):
             raise OutOfTime("the race between the rates could not be finished")
         self._note_rates(track, swept, raced)
-        self._note_descent(track, swept, raced)
+        self._note_descent(track, swept, raced, steps)
         self._note_comparison(track, raced, steps)
         self._note_ending(track, raced.user)
         for run, name in ((raced.user, "lr_trial_user"), (raced.best, "lr_trial_suggested")):
@@ -97,15 +100,18 @@ class _Look:
         note.measure("lr_trial_steps", max(len(run.losses) for run in raced.finalists))
         note.measure("warms_up", track.bench.schedule.warms_up)
 
-    def _note_descent(self, track: Track, swept: Sweep, raced: Race) -> None:
+    def _note_descent(self, track: Track, swept: Sweep, raced: Race, steps: int) -> None:
         """Measure whether any rate at all beats the best constant prediction."""
         note = self.context.note
-        learned = _share(track.reference - raced.best.loss, track.reference)
+        learned = track.share_learned(raced.best)
         if not learned > _HARDLY:
             learned = max(learned, self._memorised(swept, raced))
-        note.measure("best_descent", learned)
+        if learned > _HARDLY or steps >= _SHORTEST:
+            note.measure("best_descent", learned)
+        else:
+            note.missed(_TOO_SHORT.format(steps), "best_descent")
         note.measure("sweep_improves", swept.improves())
-        note.measure("sweep_descent", _share(swept.descent, swept.start), spread=swept.noise)
+        note.measure("sweep_descent", swept.descent, spread=swept.noise)
 
     def _memorised(self, swept: Sweep, raced: Race) -> float:
         """Return what the best of three rates learns of a tiny subset, as a share."""
@@ -113,10 +119,13 @@ class _Look:
         track = Track(self.context, 1, only=only)
         rates = {raced.best.lr, raced.user.lr, swept.rates[swept.best] / 4}
         runs = [track.go(lr, _MEMORISING_STEPS) for lr in sorted(rates) if lr > 0]
-        return max(_share(track.reference - run.loss, track.reference) for run in runs)
+        return max(map(track.share_learned, runs))
 
     def _note_comparison(self, track: Track, raced: Race, steps: int) -> None:
         note, user, best = self.context.note, raced.user, raced.best
+        if steps < _SHORTEST:
+            note.missed(_TOO_SHORT.format(steps), *COMPARISON)
+            return
         found = Comparison([], [], [], [], [])
         found.add(track, user, best)
         ratio = user.lr / best.lr if best.lr else math.inf
@@ -165,7 +174,10 @@ class _Look:
         if scheduled:
             note.absent("a schedule is set", *DECAY)
             return
-        note.measure("decay_gain", last.decay.mean / last.learned if last.decay.pairs else 0.0)
+        if not last.decay.pairs:
+            note.missed("the trials with and without a decay were not finished", *DECAY)
+            return
+        note.measure("decay_gain", last.decay.mean / last.learned)
         note.measure("decay_gain_p", last.decay.p, samples=last.decay.pairs)
 
     def _epoch_steps(self) -> int:
@@ -192,10 +204,6 @@ def _lengths(context: ProbeContext) -> tuple[int, int]:
         if affordable >= need:
             return steps, points
     raise OutOfTime(f"{_MINIMUM} training steps do not fit")
-
-
-def _share(part: float, whole: float) -> float:
-    return part / abs(whole) if whole else 0.0
 
 
 def _curve(name: str, label: str, run: Run) -> Series:

@@ -1,0 +1,174 @@
+"""The learning-rate probe on set-ups whose right rate is known."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import pytest
+import torch
+from builders import observe, target
+from torch import Tensor, nn
+
+from auditor.isolation import seeded
+from auditor.probe import Notebook, OutOfTime, ProbeContext
+from auditor.store import BatchStore
+from auditor.target import Target
+
+LearningRate = import_module("auditor.probes.learning_rate").LearningRate
+sweep = import_module("auditor.probes._sweep").sweep
+Track = import_module("auditor.probes._track").Track
+
+
+def blobs(count: int = 1600) -> tuple[Tensor, Tensor]:
+    g = torch.Generator().manual_seed(0)
+    y = torch.randint(0, 4, (count,), generator=g)
+    centres = torch.randn(4, 8, generator=g)
+    return centres[y] + 0.6 * torch.randn(count, 8, generator=g), y
+
+
+def mlp() -> nn.Module:
+    return nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 4))
+
+
+def dead() -> nn.Module:
+    model = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 4))
+    nn.init.constant_(model[0].bias, -100.0)  # type: ignore[arg-type]
+    return model
+
+
+def setup(lr: float, model: Callable[[], nn.Module] = mlp, **changes: Any) -> Target:
+    x, y = blobs()
+    made: Target = target(model, x, y, lr=lr, **changes)
+    return made
+
+
+def context_of(audited: Target, **changes: Any) -> ProbeContext:
+    note = Notebook(LearningRate.name, LearningRate.yields)
+    return ProbeContext(target=audited, batches=BatchStore(audited), note=note, **changes)
+
+
+@pytest.mark.parametrize("lr", [1e-3, 5e-3, 3e-2])
+def test_ordinary_rates_are_stable_and_learn_within_an_epoch(lr: float) -> None:
+    seen = observe("learning_rate", setup(lr))
+
+    assert float(seen.value("epoch_progress") or 0) == 1.0
+    assert lr <= float(seen.value("stable_lr_high") or 0)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_rate_far_too_high_is_behind_on_every_seed(seed: int) -> None:
+    seen = observe("learning_rate", setup(30.0), seed=seed)
+
+    assert float(seen.value("lr_ratio") or 0) > 100
+    assert float(seen.value("lr_gap_least") or 0) > 0.4
+    assert seen.value("lr_trials") == 3
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_rate_far_too_low_gets_nowhere_in_an_epoch(seed: int) -> None:
+    seen = observe("learning_rate", setup(1e-7), seed=seed)
+
+    assert float(seen.value("epoch_progress") or 0) < 0.03
+    assert float(seen.value("lr_gap_least") or 0) > 0.9
+
+
+def test_a_conservative_rate_learns_within_an_epoch() -> None:
+    seen = observe("learning_rate", setup(5e-5))
+
+    assert float(seen.value("lr_gap") or 0) > 0.5
+    assert float(seen.value("epoch_progress") or 0) > 0.5
+
+
+def test_a_dead_network_learns_nothing_at_any_rate() -> None:
+    seen = observe("learning_rate", setup(1e-3, dead))
+
+    assert abs(float(seen.value("best_descent") or 0)) < 0.01
+
+
+def test_the_flat_range_holds_the_suggestion() -> None:
+    seen = observe("learning_rate", setup(1e-3))
+
+    low, best, high = (float(seen.value(name) or 0)
+                       for name in ("flat_lr_low", "suggested_lr", "flat_lr_high"))
+    assert low <= best <= high
+
+
+def test_groups_keep_their_ratio_in_every_run() -> None:
+    def grouped(model: nn.Module) -> torch.optim.Optimizer:
+        first, *rest = model.parameters()
+        return torch.optim.SGD([{"params": [first], "lr": 0.1}, {"params": rest, "lr": 0.01}])
+
+    audited = setup(0.1, make_optimizer=grouped)
+    with seeded(0):
+        track = Track(context_of(audited), 10)
+        track.go(0.5, 3)
+        rates = [group["lr"] for group in track.bench.optimizer.param_groups]
+
+    assert rates == pytest.approx([0.5, 0.05])
+
+
+def test_every_run_on_a_track_begins_alike() -> None:
+    with seeded(0):
+        track = Track(context_of(setup(1e-2, dropping)), 20)
+        first = track.go(1e-2, 10)
+        track.go(3.0, 10)
+        again = track.go(1e-2, 10)
+
+    assert first.losses == again.losses
+    assert first.after == again.after
+
+
+def dropping() -> nn.Module:
+    return nn.Sequential(nn.Linear(8, 32), nn.Dropout(0.5), nn.ReLU(), nn.Linear(32, 4))
+
+
+def test_a_sweep_over_a_frozen_model_is_flat_and_within_its_noise() -> None:
+    class Frozen(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = dropping().requires_grad_(False)
+            self.unused = nn.Parameter(torch.zeros(()))
+
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = self.body(x) + 0 * self.unused
+            return out
+
+    with seeded(0):
+        swept = sweep(Track(context_of(setup(1e-3, Frozen)), 40))
+
+    assert not swept.improves()
+
+
+def test_a_loss_that_is_not_finite_is_not_measured() -> None:
+    x, y = blobs(200)
+    seen = observe("learning_rate", target(mlp, x * torch.nan, y))
+
+    assert seen.measurements == ()
+    assert "not finite" in seen.missed["lr_gap"]
+
+
+def test_a_schedule_leaves_no_advice_on_schedules() -> None:
+    def decay(optimizer: torch.optim.Optimizer) -> Any:
+        return torch.optim.lr_scheduler.StepLR(optimizer, 10)
+
+    assert "decay_gain" in observe("learning_rate", setup(1e-3, make_scheduler=decay)).absent
+
+
+def test_too_little_time_is_said_before_anything_is_run() -> None:
+    context = context_of(setup(1e-3), step_seconds=10.0, deadline=time.monotonic() + 60)
+
+    with pytest.raises(OutOfTime):
+        LearningRate().run(context)
+    assert context.note.steps == 0
+
+
+def test_the_users_random_state_is_untouched() -> None:
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+
+    observe("learning_rate", setup(1e-3))
+
+    assert bool((torch.get_rng_state() == before).all())
