@@ -25,13 +25,12 @@ def fall_in_sigmas(values: Sequence[float]) -> float:
     return fall / error
 
 
-def peak_over_first(values: Sequence[float], first: int = 3) -> float:
-    """Return the largest size of a curve over the largest of its first values.
+def peak_over_first(values: Sequence[float]) -> float:
+    """Return the largest size of a curve over that of its first value.
 
     Infinite when a later value is not finite; 1 when the curve never rises above its start; NaN
-    for an empty curve or one that begins with nothing but zeros or is broken from the start.
+    for an empty curve or one whose first value is zero or not finite.
     """
-    begin = max((abs(value) for value in values[:first] if math.isfinite(value)), default=0.0)
-    if begin == 0:
+    if not values or not math.isfinite(values[0]) or values[0] == 0:
         return math.nan
-    return max(math.inf if not math.isfinite(value) else abs(value) for value in values) / begin
+    return max(abs(v) if math.isfinite(v) else math.inf for v in values) / abs(values[0])

@@ -45,7 +45,7 @@ DEPTH = (
 )
 GROWTH = (
     _of("layer", "gradient_spike_decades", "decades",
-        "largest gradient of the layer's parameters over the largest one of the first three steps"),
+        "largest gradient of the layer's parameters over that of the first step"),
     _of("layer", "depth_growth_decades", "decades",
         "growth of the gradient from the end of the layer's stretch to its output; 0 outside one"),
     _of("layer", "time_growth_decades", "decades",
@@ -60,7 +60,7 @@ RUN = (
     _of("run", "loss_fall_sigmas", "sigma",
         "fall of the loss from the first to the last third of the run, over its own noise"),
     _of("run", "loss_peak_ratio", "ratio",
-        "largest loss of the run over the largest one of its first three steps"),
+        "largest loss of the run over its first one"),
     _of("run", "gradient_clip_norm", "", "norm at which one step in ten would be clipped"),
 )
 FINITE = (

@@ -16,15 +16,15 @@ class ParameterTrack:
 
     Attributes:
         names: Of the trainable parameters, in model order.
-        sizes: Elements of each.
-        gradient_norms: One (P,) tensor per step; NaN for a parameter without gradient.
-        update_ratios: One (P,) tensor per watched step, rms(update) / rms(weight).
+        parameters: The live parameters, in that order.
+        gradient_norms: One value per parameter and step; NaN for a parameter without gradient.
+        update_ratios: One value per parameter and watched step, rms(update) / rms(weight).
     """
 
     names: list[str]
     parameters: list[nn.Parameter]
-    gradient_norms: list[Tensor] = field(default_factory=list)
-    update_ratios: list[Tensor] = field(default_factory=list)
+    gradient_norms: list[list[float]] = field(default_factory=list)
+    update_ratios: list[list[float]] = field(default_factory=list)
     _before: list[Tensor] = field(default_factory=list)
 
     @classmethod
@@ -35,15 +35,15 @@ class ParameterTrack:
 
     def note_gradients(self) -> bool:
         """Take the gradients' norms after a backward pass; tell whether all are finite."""
-        present = [p.grad for p in self.parameters if p.grad is not None and not p.grad.is_sparse]
-        norms = iter(torch._foreach_norm(present)) if present else iter(())
-        values = torch.stack([
-            next(norms).float() if p.grad is not None and not p.grad.is_sparse
-            else torch.tensor(math.nan, device=p.device) for p in self.parameters
-        ]) if self.parameters else torch.zeros(0)
+        present = {index: parameter.grad for index, parameter in enumerate(self.parameters)
+                   if parameter.grad is not None and not parameter.grad.is_sparse}
+        norms = torch._foreach_norm(list(present.values())) if present else ()
+        found = torch.stack([norm.float() for norm in norms]).tolist() if present else []
+        values = [math.nan] * len(self.parameters)
+        for index, value in zip(present, found, strict=True):
+            values[index] = value
         self.gradient_norms.append(values)
-        had = torch.tensor([p.grad is not None and not p.grad.is_sparse for p in self.parameters])
-        return bool(torch.isfinite(values[had.to(values.device)]).all())
+        return all(map(math.isfinite, found))
 
     def before_step(self) -> None:
         """Keep the weights, to take the update after the step."""
@@ -57,12 +57,12 @@ class ParameterTrack:
         sizes = torch.stack([n.float() for n in torch._foreach_norm(self._before)])
         moves = torch.stack([n.float() for n in torch._foreach_norm(
             torch._foreach_sub(now, self._before))])
-        self.update_ratios.append(moves / sizes)
+        self.update_ratios.append((moves / sizes).tolist())
         self._before = []
 
     def update_ratio(self, index: int, *, skip: int = 0) -> float:
         """Return the median ratio of a parameter over the watched steps, from step `skip` on."""
-        values = [float(ratios[index]) for ratios in self.update_ratios[skip:]]
+        values = [ratios[index] for ratios in self.update_ratios[skip:]]
         finite = [value for value in values if math.isfinite(value)]
         return median(finite) if finite else math.nan
 
@@ -74,19 +74,15 @@ class ParameterTrack:
 
     def gradient_rms(self, index: int, step: int) -> float:
         """Return the rms of a parameter's gradient at a step."""
-        return float(self.gradient_norms[step][index]) / math.sqrt(self.parameters[index].numel())
+        return self.gradient_norms[step][index] / math.sqrt(self.parameters[index].numel())
 
     def total_norms(self) -> list[float]:
         """Return the norm over all parameters' gradients at each step."""
-        return [float(norms.nan_to_num(0.0).square().sum().sqrt()) for norms in self.gradient_norms]
+        return [math.sqrt(sum(n * n for n in norms if not math.isnan(n)))
+                for norms in self.gradient_norms]
 
     def growth_decades(self, index: int) -> float:
-        """Return log10 of the largest gradient norm over the largest one of the first steps."""
-        values = [float(norms[index]) for norms in self.gradient_norms]
-        known = [value for value in values if math.isfinite(value)]
-        first = max(known[:_FIRST], default=0.0)
-        return math.log10(max(known) / first) if first > 0 else math.nan
-
-
-# Early steps can be quiet by chance; the largest of a few stands for all.
-_FIRST = 3
+        """Return log10 of the largest gradient norm over the first one that is not zero."""
+        values = [norms[index] for norms in self.gradient_norms]
+        known = [value for value in values if math.isfinite(value) and value > 0]
+        return math.log10(max(known) / known[0]) if known else math.nan

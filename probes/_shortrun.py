@@ -241,4 +241,4 @@ def _broken_weight(bench: Bench) -> str:
 def _not_finite(track: ParameterTrack) -> list[str]:
     norms = track.gradient_norms[-1]
     return [name for name, parameter, norm in zip(track.names, track.parameters, norms, strict=True)
-            if parameter.grad is not None and not math.isfinite(float(norm))]
+            if parameter.grad is not None and not math.isfinite(norm)]

@@ -31,6 +31,8 @@ from ._weightscale import (
 _SEEDS = 3
 _SYMMETRY_STEPS = 5
 _LARGEST = 1 << 26
+# Copies differ by rounding only.
+_COPIES = 1e-6
 
 
 def _layer(name: str, unit: str, says: str, kind: str = "number") -> Quantity:
@@ -41,6 +43,8 @@ _SYMMETRY = (
     _layer("unit_spread", "ratio", "differences between the units' weights over the weights' rms"),
     _layer("unit_separation", "ratio",
            "differences between the units' movements over the movements' rms, after a few steps"),
+    _layer("hidden_copies", "", "the units are copies, and another layer reads nothing but them",
+           "flag"),
 )
 _STRETCH = (
     _layer("signal_decades", "decades",
@@ -116,7 +120,7 @@ class Initialization:
         _note_scales(context, draws)
         _note_stretches(context, draws)
         _note_charts(context, draws[0])
-        _note_symmetry(context)
+        _note_symmetry(context, draws[0].layers)
 
 
 def _draw(context: ProbeContext, seed: int) -> _Draw:
@@ -193,7 +197,7 @@ def _worst(
     return choose(found, key=key) if found else None
 
 
-def _note_symmetry(context: ProbeContext) -> None:
+def _note_symmetry(context: ProbeContext, layers: Sequence[LayerUse]) -> None:
     names = _names(_SYMMETRY)
     steps = context.affordable_steps(_SYMMETRY_STEPS)
     with seeded(context.seed):
@@ -206,7 +210,11 @@ def _note_symmetry(context: ProbeContext) -> None:
                  if unit.parameter.numel() <= _LARGEST]
         found = partings(bench, units, context.batches.cycled(steps, of=steps))
     context.note.steps += steps
+    # Each unit of a grouped convolution has an input of its own.
+    hidden = {use.name for use in layers if use.after and not use.grouped}
     for parting in found:
+        copies = parting.spread < _COPIES and parting.layer in hidden
+        context.note.measure("hidden_copies", copies, parting.layer)
         context.note.measure("unit_spread", parting.spread, parting.layer)
         context.note.measure("unit_separation", parting.separation, parting.layer)
     context.note.absent("no layer has several units", *names)

@@ -1,0 +1,111 @@
+"""Statistics of activations against slow ways of computing them."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from auditor.activity import (
+    ActivationRecord,
+    ActivationStatistics,
+    sample_spread,
+    sample_variation,
+    spread_sample,
+)
+from auditor.recorder import watching
+
+
+def _record(model: nn.Sequential, *batches: torch.Tensor) -> ActivationRecord:
+    statistics = ActivationStatistics(len(batches[0]))
+    with watching(model, statistics):
+        for batch in batches:
+            model(batch)
+    return next(iter(statistics.records.values()))
+
+
+def test_a_dead_unit_is_counted_once_over_several_batches() -> None:
+    linear = nn.Linear(3, 4)
+    with torch.no_grad():
+        linear.bias.copy_(torch.tensor([-1e6, 1e6, 1e6, 1e6]))
+    statistics = ActivationStatistics(8)
+    model = nn.Sequential(linear, nn.ReLU())
+
+    for seed in range(3):
+        with watching(model, statistics):
+            model(torch.randn(8, 3, generator=torch.Generator().manual_seed(seed)))
+
+    assert statistics.records["1"].dead_share == 0.25
+    assert statistics.records["1"].samples == 24
+
+
+def test_a_unit_that_fires_for_one_sample_is_alive() -> None:
+    linear = nn.Linear(1, 1, bias=False)
+    nn.init.ones_(linear.weight)
+
+    record = _record(nn.Sequential(linear, nn.ReLU()), torch.tensor([[-1.0], [-2.0], [0.1]]))
+
+    assert record.dead_share == 0.0
+
+
+def test_the_units_of_a_convolution_are_its_channels() -> None:
+    conv = nn.Conv2d(1, 2, 1)
+    with torch.no_grad():
+        conv.weight.zero_()
+        conv.bias.copy_(torch.tensor([-1.0, 1.0]))  # type: ignore[union-attr]
+
+    record = _record(nn.Sequential(conv, nn.ReLU()), torch.randn(4, 1, 5, 5))
+
+    assert record.units == 2 and record.dead_share == 0.5
+
+
+def test_forgetting_starts_a_new_count_of_living_units() -> None:
+    linear = nn.Linear(1, 1)
+    nn.init.ones_(linear.weight)
+    nn.init.zeros_(linear.bias)
+    model, statistics = nn.Sequential(linear, nn.ReLU()), ActivationStatistics(2)
+    with watching(model, statistics):
+        model(torch.ones(2, 1))
+
+    statistics.forget()
+    with watching(model, statistics):
+        model(-torch.ones(2, 1))
+
+    assert statistics.records["1"].dead_share == 1.0
+
+
+def test_flat_share_and_slope_agree_with_the_derivative() -> None:
+    x = torch.linspace(-6, 6, 4001).reshape(-1, 1)
+    linear = nn.Linear(1, 1)
+    nn.init.ones_(linear.weight)
+    nn.init.zeros_(linear.bias)
+    slope = torch.autograd.functional.jacobian(lambda v: torch.tanh(v).sum(), x)  # type: ignore[no-untyped-call]
+
+    record = _record(nn.Sequential(linear, nn.Tanh()), x)
+
+    # All 4,001 values are in the sample, so only rounding remains.
+    assert record.slope[0] == pytest.approx(float(slope.mean()), abs=1e-4)
+    assert record.flat[0] == pytest.approx(float((slope < 0.05).float().mean()), abs=1e-3)
+
+
+def test_a_spread_sample_of_a_channel_layout_sees_all_channels() -> None:
+    tensor = torch.arange(64.0).repeat(4096, 1)
+
+    sample = spread_sample(tensor, 1024)
+
+    assert len(sample) == 1024
+    assert len(set(sample.tolist())) == 64
+
+
+def test_the_spread_over_samples_is_that_of_every_feature() -> None:
+    x = torch.randn(40, 10, generator=torch.Generator().manual_seed(0)) * 3 + 100
+
+    assert sample_spread(x) == pytest.approx(float(x.var(0, unbiased=False).mean().sqrt()))
+
+
+def test_a_constant_output_has_no_variation_and_one_sample_is_unknown() -> None:
+    assert sample_variation(torch.full((8, 3), 5.0)) == 0.0
+    assert sample_variation(torch.zeros(8, 3)) == 0.0
+    assert math.isnan(sample_variation(torch.ones(1, 3)))

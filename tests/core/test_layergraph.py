@@ -1,0 +1,172 @@
+"""Which layer feeds which, however the forward pass is written."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from auditor.layergraph import LayerGraph, LayerUse
+from auditor.recorder import watching
+
+
+def _graph(model: nn.Module, x: Tensor) -> LayerGraph:
+    graph = LayerGraph(model)
+    with watching(model, graph):
+        loss = model(x).square().mean()
+    graph.connect(loss)
+    loss.backward()
+    return graph
+
+
+def _by_name(graph: LayerGraph) -> dict[str, LayerUse]:
+    return {use.name: use for use in graph.layers}
+
+
+class Forward(nn.Module):
+    """Layers made in one order and called in another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = nn.Linear(6, 3)
+        self.first = nn.Linear(4, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(torch.relu(self.first(x)))  # type: ignore[no-any-return]
+
+
+def test_the_order_is_that_of_the_calls() -> None:
+    layers = _by_name(_graph(Forward(), torch.randn(5, 4)))
+
+    assert layers["last"].before is layers["first"]
+    assert [call.subject for call in layers["last"].activations] == [":relu"]
+    assert layers["last"].ends == "output"
+
+
+def test_the_gradient_at_an_output_is_its_norm() -> None:
+    model, x = Forward(), torch.randn(5, 4)
+    outputs: list[Tensor] = []
+    model.first.register_forward_hook(lambda *args: outputs.append(args[2]))
+    loss = model(x).square().mean()
+    expected = torch.autograd.grad(loss, outputs[0])[0].norm()
+
+    layers = _by_name(_graph(model, x))
+
+    assert layers["first"].delta == pytest.approx(float(expected), rel=1e-5)
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+def test_an_activation_in_place_on_a_sequence_is_seen(inplace: bool) -> None:
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(inplace=inplace), nn.Linear(8, 2))
+
+    graph = _graph(model, torch.randn(3, 5, 4))
+
+    assert _by_name(graph)["2"].before is _by_name(graph)["0"]
+    assert not _by_name(graph)["2"].bare
+
+
+def test_dropout_and_views_leave_two_layers_bare() -> None:
+    model = nn.Sequential(nn.Linear(4, 8), nn.Dropout(0.5), nn.Unflatten(1, (2, 4)), nn.Flatten(),
+                          nn.Linear(8, 2))
+
+    last = _by_name(_graph(model, torch.randn(3, 4)))["4"]
+
+    assert last.bare and last.only_reader
+
+
+def test_a_mask_made_by_hand_is_no_bare_stretch() -> None:
+    class Masked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(4, 4), nn.Linear(4, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.a(x)
+            return self.b(x * (x > 0))  # type: ignore[no-any-return]
+
+    assert not _by_name(_graph(Masked(), torch.randn(3, 4)))["b"].bare
+
+
+def test_a_normalisation_and_a_residual_sum_cut_the_stretch() -> None:
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.norm, self.b = nn.Linear(4, 4), nn.LayerNorm(4), nn.Linear(4, 4)
+            self.c = nn.Linear(4, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.a(x)
+            return self.c(x + self.b(self.norm(x)))  # type: ignore[no-any-return]
+
+    layers = _by_name(_graph(Block(), torch.randn(3, 4)))
+
+    assert layers["b"].before is None and layers["b"].begins == "normalisation"
+    assert layers["c"].before is None and layers["c"].begins == "join"
+    assert layers["b"].ends == "join"
+
+
+def test_a_gate_is_told_from_a_hidden_activation() -> None:
+    class Gated(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.g, self.out = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            hidden = torch.tanh(self.a(x))
+            return self.out(hidden + torch.sigmoid(self.g(x)) * self.a(x))  # type: ignore[no-any-return]
+
+    calls = {call.activation.name: call for call in _graph(Gated(), torch.randn(3, 4)).activations}
+
+    assert calls["sigmoid"].gates and not calls["tanh"].gates
+    assert calls["tanh"].hidden
+
+
+def test_an_activation_before_the_loss_is_not_hidden() -> None:
+    graph = _graph(nn.Sequential(nn.Linear(4, 2), nn.Sigmoid()), torch.randn(3, 4))
+
+    assert not graph.activations[0].hidden
+
+
+@pytest.mark.parametrize(("layer", "shape", "fan_in"), [
+    (nn.Linear(7, 3), (2, 7), 7),
+    (nn.Conv2d(4, 6, 3), (2, 4, 8, 8), 36),
+    (nn.Conv2d(4, 4, 3, groups=4), (2, 4, 8, 8), 9),
+    (nn.ConvTranspose2d(4, 6, 4, stride=2), (2, 4, 8, 8), 16),
+])
+def test_fan_in_counts_what_one_output_sums_over(
+    layer: nn.Module, shape: tuple[int, ...], fan_in: int,
+) -> None:
+    use = _graph(nn.Sequential(layer), torch.randn(shape)).layers[0]
+
+    assert use.fan_in == fan_in
+
+
+def test_a_bare_parameter_is_a_layer_named_after_itself() -> None:
+    class Bare(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(4, 2))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x @ self.weight
+
+    use = _graph(Bare(), torch.randn(3, 4)).layers[0]
+
+    assert (use.name, use.fan_in) == ("weight", 4)
+
+
+def test_a_fused_recurrence_stands_between_layers() -> None:
+    class Reader(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn, self.head = nn.LSTM(4, 5, batch_first=True), nn.Linear(5, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.rnn(x)[0][:, -1])  # type: ignore[no-any-return]
+
+    layers = _by_name(_graph(Reader(), torch.randn(3, 6, 4)))
+
+    assert layers["head"].before is layers["rnn"]
+    assert layers["rnn"].layout == "opaque" and math.isfinite(layers["rnn"].delta)
