@@ -3,11 +3,11 @@
 from .activations import DropLastActivation, LeakyRelu, Relu
 from .classes import ClassWeights
 from .clip import Clip
-from .decay import DecayDown, DecayOff, DecayUp
-from .dropout import DropoutLower, DropoutOff, DropoutOn
+from .decay import DecayOff, DecayUp
+from .dropout import DropoutLower, DropoutOn
 from .initialisation import Reinitialise, ZeroBiases
-from .losses import IgnorePadding, LogitsLoss, MeanLoss
-from .modes import TrainMode
+from .losses import IgnorePadding, LogitsLoss
+from .modes import TrainMode, UsualMomentum
 from .normalisation import Normalise
 from .order import Shuffle
 from .parameters import AllParameters, RegisterLayers
@@ -19,7 +19,7 @@ from .warmup import WarmUp
 
 REMEDIES = (
     Reinitialise, ZeroBiases, SuggestedRate, LowerRate, WarmUp, Clip, Relu, LeakyRelu,
-    DropLastActivation, LogitsLoss, MeanLoss, IgnorePadding, AlignShapes, Standardise, Normalise,
-    AllParameters, RegisterLayers, TrainMode, Shuffle, ClassWeights, DecayOff, DecayDown, DecayUp,
-    DropoutOff, DropoutLower, DropoutOn, DropSamples,
+    DropLastActivation, LogitsLoss, IgnorePadding, AlignShapes, Standardise, Normalise,
+    AllParameters, RegisterLayers, TrainMode, UsualMomentum, Shuffle, ClassWeights, DecayOff,
+    DecayUp, DropoutLower, DropoutOn, DropSamples,
 )

@@ -1,4 +1,4 @@
-"""Weight decay: off, lower, or higher."""
+"""Weight decay: off, or higher."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from auditor.mending import with_optimizer
 from auditor.remedy import CannotMend, Case, Judges, Mended
 from auditor.sourceedit import Edit
 
-_LOWER = 0.01
 _HIGHER = 10.0
 # What is tried where there is none: usual for decoupled decay, and for an L2 penalty.
 _DECOUPLED, _PENALTY = 0.1, 1e-3
@@ -29,23 +28,9 @@ class DecayOff:
         Raises:
             CannotMend: There is none.
         """
-        _present(case)
+        if not _decay_of(case):
+            raise CannotMend("the optimizer applies no weight decay")
         return _with_decay(case, 0.0, "held-out")
-
-
-class DecayDown:
-    """Takes a hundredth of the weight decay."""
-
-    name: ClassVar[str] = "decay-down"
-    says: ClassVar[str] = "lowers weight decay to a hundredth"
-
-    def mend(self, case: Case) -> Mended:
-        """Return the target with less weight decay.
-
-        Raises:
-            CannotMend: There is none.
-        """
-        return _with_decay(case, _LOWER * _present(case), "held-out")
 
 
 class DecayUp:
@@ -74,13 +59,6 @@ def _decay_of(case: Case) -> float | None:
     return None if found is None else float(found)
 
 
-def _present(case: Case) -> float:
-    value = _decay_of(case)
-    if not value:
-        raise CannotMend("the optimizer applies no weight decay")
-    return value
-
-
 def _with_decay(case: Case, decay: float, judges: Judges) -> Mended:
     decay = float(f"{decay:.2g}")
     name = case.look(lambda bench, _: type(bench.optimizer).__name__)
@@ -89,7 +67,7 @@ def _with_decay(case: Case, decay: float, judges: Judges) -> Mended:
     def change(optimizer: Optimizer, _: nn.Module) -> None:
         for group in optimizer.param_groups:
             # Groups that are kept from decay on purpose stay so.
-            if group["weight_decay"] or not case_has_groups(optimizer):
+            if group["weight_decay"] or not _has_groups(optimizer):
                 group["weight_decay"] = decay
 
     return Mended(
@@ -99,6 +77,6 @@ def _with_decay(case: Case, decay: float, judges: Judges) -> Mended:
         edits=(Edit("set-keyword", place, "weight_decay", f"{decay:g}"),) if place else ())
 
 
-def case_has_groups(optimizer: Optimizer) -> bool:
+def _has_groups(optimizer: Optimizer) -> bool:
     """Tell whether an optimizer treats some parameters otherwise than others."""
     return len({group["weight_decay"] for group in optimizer.param_groups}) > 1

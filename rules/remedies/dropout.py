@@ -1,4 +1,4 @@
-"""Dropout: off, lower, or on."""
+"""Dropout: lower, or on."""
 
 from __future__ import annotations
 
@@ -18,17 +18,6 @@ _USUAL = 0.2
 _HALF = 0.5
 
 
-class DropoutOff:
-    """Switches dropout off."""
-
-    name: ClassVar[str] = "dropout-off"
-    says: ClassVar[str] = "switches dropout off"
-
-    def mend(self, case: Case) -> Mended:
-        """Return the target without dropout."""
-        return _with_dropout(case, 0.0)
-
-
 class DropoutLower:
     """Lowers dropout to a usual probability."""
 
@@ -36,8 +25,23 @@ class DropoutLower:
     says: ClassVar[str] = "lowers dropout to 0.2"
 
     def mend(self, case: Case) -> Mended:
-        """Return the target with less dropout."""
-        return _with_dropout(case, _USUAL)
+        """Return the target with less dropout.
+
+        Raises:
+            CannotMend: No module drops more than that.
+        """
+        paths = case.look(lambda bench, _: [
+            path for path, module in bench.model.named_modules()
+            if isinstance(module, nn.modules.dropout._DropoutNd) and module.p > _USUAL])
+        if not paths:
+            raise CannotMend("no dropout module drops more than that")
+        places = dict.fromkeys(case.target.places.get(path) for path in paths)
+        return Mended(
+            lambda target: with_model(target, lambda model: set_dropout(model, _USUAL)),
+            says=f"Drop {_USUAL:.0%} in {listed(paths)}.",
+            code=f"nn.Dropout(p={_USUAL:g})",
+            edits=tuple(Edit("set-keyword", place, "p", f"{_USUAL:g}", position=0)
+                        for place in places if place))
 
 
 class DropoutOn:
@@ -64,21 +68,6 @@ class DropoutOn:
 
         return Mended(lambda target: with_model(target, change), judges="validation",
                       says=f"Drop half of the units of {listed(paths)}.")
-
-
-def _with_dropout(case: Case, probability: float) -> Mended:
-    paths = case.look(lambda bench, _: [
-        path for path, module in bench.model.named_modules()
-        if isinstance(module, nn.modules.dropout._DropoutNd) and module.p > probability])
-    if not paths:
-        raise CannotMend("no dropout module drops more than that")
-    places = dict.fromkeys(case.target.places.get(path) for path in paths)
-    return Mended(
-        lambda target: with_model(target, lambda model: set_dropout(model, probability)),
-        says=f"Drop {probability:.0%} in {listed(paths)}.",
-        code=f"nn.Dropout(p={probability:g})",
-        edits=tuple(Edit("set-keyword", place, "p", f"{probability:g}", position=0)
-                    for place in places if place))
 
 
 def _dropped(module: nn.Module, _: Any, output: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Other losses: the one that takes raw scores, the mean for the sum, padding left out."""
+"""Other losses: the one that takes raw scores, padding left out."""
 
 from __future__ import annotations
 
@@ -46,26 +46,6 @@ class LogitsLoss:
             edits=(Edit("rename-call", place, old, _NAMES[old]),) if place else ())
 
 
-class MeanLoss:
-    """Averages over the samples what the loss sums."""
-
-    name: ClassVar[str] = "mean-reduction"
-    says: ClassVar[str] = "averages the loss over the batch, at the rate times the batch size"
-
-    def mend(self, case: Case) -> Mended:
-        """Return the target whose loss is a mean.
-
-        Raises:
-            CannotMend: The sum is not made by the loss function itself.
-        """
-        if getattr(case.target.loss_fn, "reduction", "") != "sum":
-            raise CannotMend("the sum is not made by the loss function's reduction")
-        place = case.target.loss_place
-        return Mended(
-            lambda target: with_calls(target, _averaging), keeps_loss=False,
-            edits=(Edit("set-keyword", place, "reduction", '"mean"'),) if place else ())
-
-
 class IgnorePadding:
     """Leaves padding out of the loss."""
 
@@ -87,13 +67,3 @@ class IgnorePadding:
         return Mended(
             lambda target: with_calls(target, instead), judged_mended=True,
             edits=(Edit("set-keyword", place, "ignore_index", str(padding)),) if place else ())
-
-
-def _averaging(_: str, function: Callable[..., Any]) -> Callable[..., Any] | None:
-    if not getattr(function, "__name__", "").endswith(("_loss", "_entropy", "_with_logits")):
-        return None
-
-    def mean(*args: Any, **kwargs: Any) -> Any:
-        return function(*args, **{**kwargs, "reduction": "mean"})
-
-    return mean

@@ -9,6 +9,7 @@ from torch import nn
 
 from auditor.mending import with_model
 from auditor.remedy import CannotMend, Case, Mended
+from auditor.sourceedit import Edit
 
 from ._layers import module_at
 
@@ -27,11 +28,7 @@ class TrainMode:
         Raises:
             CannotMend: The finding names no module.
         """
-        names = case.finding.layers
-        paths = case.look(lambda bench, _: [
-            path for path in names if module_at(bench.model, path) is not None])
-        if not paths:
-            raise CannotMend("the layers are made inside forward")
+        paths = _modules(case)
 
         def change(model: nn.Module) -> None:
             for path in paths:
@@ -43,6 +40,41 @@ class TrainMode:
                     layer.momentum = _MOMENTUM
 
         return Mended(lambda target: with_model(target, change))
+
+
+class UsualMomentum:
+    """Gives batch normalisation its usual momentum, so that its statistics follow the data."""
+
+    name: ClassVar[str] = "usual-momentum"
+    says: ClassVar[str] = "gives batch normalisation a momentum of 0.1"
+
+    def mend(self, case: Case) -> Mended:
+        """Return the target whose running statistics follow in time.
+
+        Raises:
+            CannotMend: The finding names no module.
+        """
+        paths = _modules(case)
+
+        def change(model: nn.Module) -> None:
+            for path in paths:
+                layer: Any = model.get_submodule(path)
+                layer.momentum = _MOMENTUM
+
+        places = dict.fromkeys(case.target.places.get(path) for path in paths)
+        return Mended(
+            lambda target: with_model(target, change),
+            edits=tuple(Edit("set-keyword", place, "momentum", f"{_MOMENTUM:g}", position=2)
+                        for place in places if place))
+
+
+def _modules(case: Case) -> list[str]:
+    names = case.finding.layers
+    paths: list[str] = case.look(lambda bench, _: [
+        path for path in names if module_at(bench.model, path) is not None])
+    if not paths:
+        raise CannotMend("the layers are made inside forward")
+    return paths
 
 
 def _train_with_gradients(module: nn.Module, _: Any) -> None:
