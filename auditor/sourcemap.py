@@ -25,7 +25,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
 from auditor.observation import Place
-from auditor.usercode import is_users, shown_path
+from auditor.usercode import is_ours, is_users, shown_path, users_frame
 
 # Kept in the instance's own dictionary, so that `copy.deepcopy` carries it to clones.
 _KEY = "_auditor_place"
@@ -82,7 +82,9 @@ def place_of_caller(above: FrameType | None = None) -> Place | None:
     Args:
         above: Where the walk upward starts; the caller's frame by default.
     """
-    frame = above if above is not None else sys._getframe(1)
+    frame: FrameType | None = above if above is not None else sys._getframe(1)
+    while frame is not None and is_ours(frame.f_code.co_filename):
+        frame = frame.f_back
     return _first_place(frame)
 
 
@@ -159,12 +161,8 @@ def _outside_of(made: object, frame: FrameType | None) -> FrameType | None:
 
 
 def _first_place(frame: FrameType | None) -> Place | None:
-    while frame is not None:
-        file = frame.f_code.co_filename
-        if is_users(file):
-            return _place(file, *_position(frame))
-        frame = frame.f_back
-    return None
+    frame = users_frame(frame)
+    return _place(frame.f_code.co_filename, *_position(frame)) if frame is not None else None
 
 
 def _position(frame: FrameType) -> tuple[int, int | None, int | None, int | None]:

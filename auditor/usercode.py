@@ -93,16 +93,42 @@ def is_users(file: str) -> bool:
     return not path.startswith(_library_folders())
 
 
+@lru_cache(maxsize=4096)
+def is_ours(file: str) -> bool:
+    """Tell whether a source file is the auditor's own: its frames bound the user's code."""
+    return os.path.realpath(file).startswith(_own_folders())
+
+
+def users_frame(frame: FrameType | None) -> FrameType | None:
+    """Return the first frame from here upward that is the user's, of the call that we made.
+
+    Above our own frames stands whoever called us (a script, a test), and that is no place.
+    """
+    while frame is not None and not is_ours(frame.f_code.co_filename):
+        if is_users(frame.f_code.co_filename):
+            return frame
+        frame = frame.f_back
+    return None
+
+
+@lru_cache(maxsize=1)
+def _own_folders() -> tuple[str, ...]:
+    root = os.path.dirname(_HERE)
+    folders = [_HERE]
+    if os.path.exists(os.path.join(root, "pyproject.toml")):
+        # In a checkout the wings lie beside the core.
+        folders += [os.path.join(root, wing) for wing in ("probes", "rules", "reports")]
+    return tuple(folder + os.sep for folder in folders)
+
+
 @lru_cache(maxsize=1)
 def _library_folders() -> tuple[str, ...]:
     folders = {sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}
     torch = sys.modules.get("torch")
     if torch is not None and torch.__file__:
         folders.add(os.path.dirname(torch.__file__))
-    folders |= {_HERE, *(os.path.join(os.path.dirname(_HERE), wing) for wing in
-                         ("probes", "rules", "reports")
-                         if os.path.exists(os.path.join(os.path.dirname(_HERE), "pyproject.toml")))}
-    return tuple(os.path.realpath(folder) + os.sep for folder in folders)
+    libraries = tuple(os.path.realpath(folder) + os.sep for folder in folders)
+    return libraries + _own_folders()
 
 
 class _TimeUp(BaseException):
@@ -152,8 +178,7 @@ class _TimeLimit:
 
 
 def _frame_of_running(frame: FrameType | None) -> str:
-    while frame is not None and not is_users(frame.f_code.co_filename):
-        frame = frame.f_back
+    frame = users_frame(frame)
     return code_frame(frame.f_code.co_filename, frame.f_lineno) if frame is not None else ""
 
 
