@@ -10,12 +10,14 @@ from markupsafe import Markup
 
 from auditor.finding import Evidence, Finding, Fix
 from auditor.observation import Series
-from auditor.report import Report
+from auditor.report import JointTrial, Report
 
+from .bars import bars_svg
 from .charts import svg
 from .codeframe import CodeFrame, frame_of
 from .outline import consequences_of, curves_of
 from .pictures import pictures_of
+from .trials import Bar, bars_of, is_dropped, joint_line, trial_curves
 from .wording import (
     code_lines,
     evidence_name,
@@ -61,6 +63,9 @@ class FixCard:
         copy: What the copy button takes: the snippet without removed lines and signs.
         safety: What can change with it.
         tried: What a trial showed.
+        dropped: It was tried and did not help.
+        joint: What it is worth beside the other fixes.
+        figures: The curves of the trial, and the bars with and without the other fixes.
     """
 
     summary: str
@@ -68,6 +73,9 @@ class FixCard:
     copy: str
     safety: str
     tried: str
+    dropped: bool
+    joint: str
+    figures: list[Figure]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +114,7 @@ def card_of(report: Report, finding: Finding, ident: str) -> Card:
         message=prose(finding.message),
         figures=figures_of(report, curves_of(report, finding), finding.evidence, ident),
         evidence=[[evidence_name(item), evidence_value(item)] for item in finding.evidence],
-        why=prose(finding.why), fixes=[_fix(fix) for fix in finding.fixes],
+        why=prose(finding.why), fixes=_fixes(report, finding, ident),
         causes=finding.causes, leads=[Below(other.rule, prose(other.title))
                                      for other in consequences_of(report, finding)],
         references=[_words(reference) for reference in finding.references],
@@ -132,13 +140,31 @@ def _facts(report: Report, finding: Finding) -> list[Word]:
     return [fact for fact in facts if fact.text]
 
 
-def _fix(fix: Fix) -> FixCard:
+def _fixes(report: Report, finding: Finding, ident: str) -> list[FixCard]:
+    cards = []
+    for position, fix in enumerate(finding.fixes, 1):
+        figures = figures_of(report, trial_curves(fix), (), f"{ident}-fix{position}")
+        # What stands first was chosen, and tried beside the others.
+        bars = bars_of(report, finding.rule) if position == 1 else []
+        if bars and report.joint:
+            figures.append(_bars(bars, report.joint, f"{ident}-bars"))
+        cards.append(_fix(fix, figures, joint_line(report, finding.rule) if bars else ""))
+    return cards
+
+
+def _bars(bars: Sequence[Bar], joint: JointTrial, ident: str) -> Figure:
+    caption = f"{joint.measure} after {joint.steps} steps, with and without the fixes"
+    return Figure(Markup(bars_svg(bars, joint.measure, ident)), caption, (),
+                  ("fixes", joint.measure), tuple((bar.label, bar.says) for bar in bars))
+
+
+def _fix(fix: Fix, figures: list[Figure], joint: str) -> FixCard:
     lines = code_lines(fix.code)
     is_diff = any(line.startswith(("+", "-")) for line in lines)
     kept = [line[1:] for line in lines if not line.startswith("-")] if is_diff else lines
     kinds = [(_DIFF_KINDS.get(line[:1], "") if is_diff else "", line) for line in lines]
     return FixCard(prose(fix.summary), kinds, textwrap.dedent("\n".join(kept)), prose(fix.safety),
-                   trial_line(fix.trial))
+                   trial_line(fix.trial), is_dropped(fix), joint, figures)
 
 
 def _words(reference: str) -> list[Word]:

@@ -86,7 +86,7 @@ def _content(report: Report) -> Mapping[str, object]:
         "verdict_kind": _VERDICT_KINDS[report.verdict],
         "run_line": run_line(report),
         "first": _first(full),
-        "notes": [prose(note) for note in report.notes],
+        "notes": [prose(note) for note in report.sentences],
         "full": full,
         "explained": [card_of(report, finding, next(names)) for finding in outline.explained],
         "asides": [card_of(report, finding, next(names)) for finding in asides],

@@ -12,6 +12,7 @@ from .codeframe import frame_of
 from .gfm import code, fence, folded, inline, summary, table
 from .outline import consequences_of, curves_of, outline_of, probe_rows, rules_by_reason
 from .sparkline import sparkline
+from .trials import is_dropped, joint_line, trial_curves
 from .wording import (
     code_lines,
     count_verdicts,
@@ -102,7 +103,10 @@ def _parts(report: Report, finding: Finding) -> Iterator[list[str]]:
         yield fence(curves, "text")
     yield from _said("Why", finding.why)
     for position, fix in enumerate(finding.fixes):
-        yield from _fix("Or" if position else "Fix", fix)
+        label = "Or" if position else "Fix"
+        yield from _fix("Tried and dropped" if is_dropped(fix) else label, fix)
+        if position == 0:
+            yield from _said("Among all fixes", joint_line(report, finding.rule))
     below = consequences_of(report, finding)
     if below:
         told = (f"{code(other.rule)} ({inline(other.title)})" for other in below)
@@ -129,6 +133,9 @@ def _fix(label: str, fix: Fix) -> Iterator[list[str]]:
         yield fence(lines, "diff" if is_diff else "python")
     yield from _said("Careful", fix.safety)
     yield from _said("Tried", trial_line(fix.trial))
+    curves = [line for line in map(sparkline, trial_curves(fix)) if line]
+    if curves:
+        yield fence(curves, "text")
 
 
 def _reference(text: str) -> str:
@@ -165,6 +172,6 @@ def _run(report: Report) -> Iterator[str]:
               for names, status, seconds, steps, reason in probe_rows(report)]
     body = [*table(("", "Value"), told), "",
             *table(("Probe", "Status", "Seconds", "Steps", "Reason"), probes)]
-    yield "\n".join(f"- {inline(note)}" for note in report.notes)
+    yield "\n".join(f"- {inline(note)}" for note in report.sentences)
     yield inline(run_line(report))
     yield "\n".join(folded("Environment and probes", body))

@@ -24,6 +24,7 @@ from .outline import (
 )
 from .page import Page
 from .sparkline import sparkline
+from .trials import is_dropped, joint_line
 from .wording import (
     changed_limits,
     code_lines,
@@ -101,7 +102,7 @@ def _block(page: Page, report: Report, finding: Finding, verbose: bool) -> None:
         page.entry("", evidence_line(item))
     _curves(page, report, finding, verbose)
     page.entry("why", prose(finding.why))
-    _fixes(page, finding, verbose)
+    _fixes(page, report, finding, verbose)
     page.entry("cause", ", ".join(finding.causes))
     follows = [_headline(below) for below in consequences_of(report, finding)]
     for position, line in enumerate(follows):
@@ -144,13 +145,16 @@ def _curves(page: Page, report: Report, finding: Finding, verbose: bool) -> None
         page.entry("", sparkline(series, page.is_ascii))
 
 
-def _fixes(page: Page, finding: Finding, verbose: bool) -> None:
+def _fixes(page: Page, report: Report, finding: Finding, verbose: bool) -> None:
     shown = finding.fixes if verbose else finding.fixes[:1]
     for position, fix in enumerate(shown):
-        page.entry("fix" if position == 0 else "or", prose(fix.summary))
+        label = "fix" if position == 0 else "or"
+        page.entry("not this" if is_dropped(fix) else label, prose(fix.summary))
         _fix_code(page, fix)
         page.entry("careful", prose(fix.safety))
         page.entry("tried", trial_line(fix.trial))
+        if position == 0:
+            page.entry("", joint_line(report, finding.rule))
 
 
 def _fix_code(page: Page, fix: Fix) -> None:
@@ -172,7 +176,7 @@ def _note(page: Page, report: Report, finding: Finding, verbose: bool) -> None:
     page.line(_headline(finding).append(f"  --> {place}" if place else "", "blue"))
     if verbose:
         page.entry("seen", prose(finding.message))
-        _fixes(page, finding, verbose)
+        _fixes(page, report, finding, verbose)
         page.entry("more", f"audit explain {finding.rule}")
 
 
@@ -192,7 +196,7 @@ def _summary(page: Page, report: Report, outline: Outline, verbose: bool) -> Non
     _labelled(page, "known", [f"{f.rule}: {prose(f.title)}" for f in aside])
     _labelled(page, "ignored", [f"{f.rule}: {prose(f.title)} ({prose(f.ignored)})"
                                 for f in outline.known if f.ignored])
-    _labelled(page, "note", [prose(note) for note in report.notes])
+    _labelled(page, "note", [prose(note) for note in report.sentences])
     page.line(Text(run_line(report), "dim"))
 
 

@@ -15,6 +15,8 @@ from auditor.report import Report
 # Categories that a terminal or an editor may act on instead of showing them.
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _TRIAL_WORDS = {"helps": "helps", "no-effect": "no effect", "harms": "makes it worse"}
+# Measures of trials that are shown in percent.
+SHARES = frozenset({"accuracy", "mean recall"})
 _NOT_THE_USERS = ("", "pack", "measured")
 _IN_CODE = re.compile(r"[^:]*\.py:\d")
 _COMPARED = {"==": "must not be", "!=": "must be"}
@@ -54,6 +56,12 @@ def number(value: Json) -> str:
         low, high = min(value, key=float), max(value, key=float)  # type: ignore[arg-type]
         return number(low) if low == high else f"{number(low)} to {number(high)}"
     return prose(json.dumps(value, sort_keys=True))
+
+
+def percent(value: Json, high: Json = None) -> str:
+    """Return a share in percent ("87 %"), or a range of shares ("78 to 96 %")."""
+    ends = [f"{100 * float(v):.0f}" for v in (value, high) if isinstance(v, (int, float))]
+    return f"{' to '.join(dict.fromkeys(ends))} %" if ends else number(value)
 
 
 def quantity(value: Json, unit: str = "", spread: float | None = None) -> str:
@@ -110,11 +118,13 @@ def trial_line(trial: TrialOutcome) -> str:
     reason = prose(trial.reason)
     if trial.status == "untried":
         return f"no: {reason}" if reason else ""
-    changes = "; ".join(_changes(trial.before, trial.after))
+    changes = "; ".join(_changes(trial))
     clears = f"clears {', '.join(map(prose, sorted(trial.resolves)))}" if trial.resolves else ""
     told = "; ".join(part for part in (changes, clears) if part)
     word = _TRIAL_WORDS[trial.status]
-    return f"{word}{': ' + told if told else ''}{f' ({reason})' if reason else ''}"
+    seeds = plural(trial.seeds, "seed") if trial.seeds else ""
+    how = "; ".join(part for part in (seeds, reason) if part)
+    return f"{word}{': ' + told if told else ''}{f' ({how})' if how else ''}"
 
 
 def is_address(word: str) -> bool:
@@ -283,16 +293,26 @@ def _is_changed(item: Evidence) -> bool:
     return item.threshold is not None and item.threshold_source not in _NOT_THE_USERS
 
 
-def _changes(before: Mapping[str, Json], after: Mapping[str, Json]) -> list[str]:
+def _changes(trial: TrialOutcome) -> list[str]:
+    before, after = trial.before, trial.after
     names = [*before, *(name for name in after if name not in before)]
-    return [_change(name, before.get(name), after.get(name)) for name in names]
+    return [_change(name, before.get(name), after.get(name), trial.steps) for name in names]
 
 
-def _change(name: str, before: Json, after: Json) -> str:
+def _change(name: str, before: Json, after: Json, steps: int) -> str:
     words = prose(name).replace("_", " ")
+    if steps:
+        # Lists are curves over the steps; what counts is where they end.
+        words += f" after {plural(steps, 'step')}"
+        before, after = _end(before), _end(after)
+    show = percent if steps and name in SHARES else number
     if before is None or after is None:
-        return f"{words} {number(after if before is None else before)}"
-    return f"{words} {number(before)} -> {number(after)}"
+        return f"{words} {show(after if before is None else before)}"
+    return f"{words} {show(before)} -> {show(after)}"
+
+
+def _end(value: Json) -> Json:
+    return value[-1] if isinstance(value, list) and value else value
 
 
 def _subject_word(report: Report, finding: Finding) -> str:

@@ -12,7 +12,7 @@ from sample_findings import findings
 
 from auditor.finding import Finding, Verdict
 from auditor.observation import Measurement, Observation, Place, Quantity, Series
-from auditor.report import Layer, ProbeRun, Report, RuleSummary
+from auditor.report import JointFix, JointTrial, Layer, ProbeRun, Report, RuleSummary
 
 _NO_TIME = "the time budget was used up (run with --budget 120s)"
 _NO_GRADIENT = "RuntimeError: the loss of a trial has no gradient"
@@ -49,6 +49,10 @@ def failing() -> Report:
         },
         observations=_observations(),
         probes=tuple(_run_of(observation) for observation in _observations()),
+        joint=JointTrial("accuracy", 60, (0.1, 0.1), (0.78, 0.87), (
+            JointFix("double-softmax", "drop-softmax", (0.2, 0.34), (0.1, 0.11), True),
+            JointFix("unshuffled-loader", "shuffle", (0.77, 0.88), (0.1, 0.1), False),
+        )),
         notes=("One initialisation was seen: the model is made at import.",),
         quantities={
             item.measurement: Quantity(item.measurement, item.unit, item.says,
