@@ -20,6 +20,7 @@ from torch.optim import Optimizer
 
 from auditor import batches as batch_tools
 from auditor.errors import TargetError
+from auditor.failure import explain_failure
 from auditor.isolation import seeded
 from auditor.schedule import Schedule, schedule_of
 from auditor.snapshot import Snapshot
@@ -118,7 +119,7 @@ class Bench:
                     "running the model and the loss on a batch", seconds=STEP_SECONDS):
                 return self.compute(self.model, batch)
         except TargetError as problem:
-            problem.hint = problem.hint or f"The batch holds: {batch_tools.describe(batch)}."
+            explain_failure(problem, self.target, self.model, batch)
             raise
 
     def step(self, batch: Any, *, after_backward: Callable[[], None] | None = None) -> float:

@@ -825,10 +825,26 @@ def test_a_first_pass_that_fails_says_why(
     assert message in said.message and where in said.where
 
 
-def test_a_failing_forward_is_told_what_the_batch_holds(write: Write) -> None:
-    said = failed_check(write(WHOLE + "def build_model(): return nn.Linear(5, 2)"))
+def test_a_failing_forward_is_told_with_its_layer_and_the_batch(write: Write) -> None:
+    said = failed_check(write(WHOLE + """
+def build_model():
+    return nn.Sequential(
+        nn.Linear(4, 3),
+        nn.Linear(5, 2),
+    )
+"""))
 
-    assert said.hint == "The batch holds: float32 (8, 4), int64 (8,)."
+    assert said.hint == "It failed in 1 (Linear). The batch holds: float32 (8, 4), int64 (8,)."
+    assert "nn.Linear(5, 2)," in said.where
+
+
+def test_a_failing_loss_is_told_with_the_users_line(write: Write) -> None:
+    said = failed_check(write(WHOLE + """
+def loss_fn(output, target):
+    return F.cross_entropy(output, target.float() + output)
+"""))
+
+    assert "target.float() + output" in said.where and said.hint.startswith("The batch holds")
 
 
 def test_a_loader_that_hangs_is_stopped(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
