@@ -75,12 +75,13 @@ def progress_of_an_epoch(track: Track, suggested: Run, steps: int, epoch: int) -
 
     Where steps are small, a rate taken n times as large gets as far in an n-th of the steps. So
     the epoch is run in a trial's steps at a rate larger in proportion. A rate that is the
-    suggested one or more by then can learn as well: 1, without a run.
+    suggested one or more by then can learn as well: 1, without a run. NaN when the time ended.
     """
     hurried = track.user_lr * epoch / steps
     if hurried >= suggested.lr:
         return 1.0
-    return 1.0 - track.gap(track.go(hurried, steps, warmup_steps=0), suggested)
+    run = track.go(hurried, steps, warmup_steps=0)
+    return math.nan if run.outcome == "out-of-time" else 1.0 - track.gap(run, suggested)
 
 
 def speedup(user: Run, suggested: Run, window: int = 5) -> float:

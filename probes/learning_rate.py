@@ -19,9 +19,9 @@ from ._sweep import POINTS, Sweep, sweep
 from ._track import EVALUATED, Run, Track
 from ._trials import Comparison, compare, ending, progress_of_an_epoch, speedup, warm_up
 
-# What a whole audit of the rate takes for each length of a run: steps, points of the sweep, need.
-_LENGTHS = ((60, POINTS, 450), (30, POINTS, 250), (15, 24, 130), (8, 16, 80))
-_LONG = (120, POINTS, 850)
+# Length of a run, points of the sweep, and what all of it takes with the closer look, in steps.
+_LENGTHS = ((60, POINTS, 650), (30, POINTS, 350), (15, 24, 130), (8, 16, 80))
+_LONG = (120, POINTS, 1250)
 # Cheap steps: the longer runs then cost less than two seconds.
 _CHEAP_SECONDS = 0.002
 _MINIMUM = 80
@@ -45,7 +45,7 @@ class LearningRate:
 
     name: ClassVar[str] = "learning_rate"
     says: ClassVar[str] = "sweeps the learning rate and races the best ones against yours"
-    cost: ClassVar[Cost] = Cost(steps=450, minimum_steps=_MINIMUM, trains=True, long=True)
+    cost: ClassVar[Cost] = Cost(steps=650, minimum_steps=_MINIMUM, trains=True, long=True)
     yields = LEARNING_RATE
     after: ClassVar[tuple[str, ...]] = ()
 
@@ -132,13 +132,14 @@ class _Look:
         behind = found.gaps[0] > _BEHIND or found.blown[0]
         closer = behind and not 1 / _APART < ratio < _APART
         epoch, progress = self._epoch_steps(), 1.0
-        if closer:
-            compare(self.context, best.lr, steps, found)
         if closer and ratio > 1:
             warm_up(track, best, steps, found)
-        if closer and ratio < 1 / _FAR_APART:
+        elif closer and ratio < 1 / _FAR_APART:
             progress = progress_of_an_epoch(track, best, steps, epoch)
-        if closer and (found.test.pairs < 2 or self.context.seconds_left() <= 0):
+        if closer:
+            compare(self.context, best.lr, steps, found)
+        unfinished = math.isnan(progress) or (ratio > 1 and not found.warm_gaps)
+        if closer and (unfinished or len(found.gaps) < 2):
             note.missed("the time ended before the rates were compared on further seeds",
                         *COMPARISON)
             return
