@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from auditor.probe import Probe
 from auditor.rule import Rule
+
+# How far a look at the model may overrun what it asks for, and its part of the budget at least.
+_MARGIN = 4.0
+_LOOK_SHARE = 0.15
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,16 @@ def needed(
         chosen |= more
 
 
+def without_trials(
+    probes: Mapping[str, type[Probe]], rules: Sequence[Rule],
+) -> tuple[list[Rule], list[Rule]]:
+    """Return the rules that can be judged without training trials, and the others."""
+    long = {quantity.name for probe in probes.values() if probe.cost.long
+            for quantity in probe.yields}
+    kept = [rule for rule in rules if not long & set(rule.requires)]
+    return kept, [rule for rule in rules if rule not in kept]
+
+
 def _in_order(probes: Sequence[type[Probe]]) -> list[type[Probe]]:
     """Return the probes cheapest first, each after those whose observations it reads."""
     waiting = sorted(probes, key=lambda probe: (probe.cost.long, probe.cost.trains))
@@ -63,18 +77,20 @@ def expect(probe: type[Probe], step_seconds: float) -> Planned:
     )
 
 
-def share_of_time(now: Planned, later: Iterable[Planned], seconds_left: float) -> float:
+def share_of_time(
+    now: Planned, later: Sequence[Planned], seconds_left: float, budget_seconds: float,
+) -> float:
     """Return the seconds that the next probe may take.
 
-    Everybody gets what it asks for as long as there is enough; else all are cut in proportion,
-    though never below the minimum of the probe at hand. Time that a probe does not use goes to
-    those after it.
+    A look at the model gets several times what it asks for, since the steps of a watched pass
+    cost more than plain ones and everything else builds on it. Training trials share what is
+    left in proportion to what they ask for, though never below their minimum. Time that a probe
+    does not use goes to those after it.
     """
     if math.isinf(seconds_left):
         return seconds_left
-    rest = sum(max(planned.expected, planned.minimum) for planned in later)
-    total = now.expected + rest
-    if total <= 0:
-        return seconds_left
-    fair = seconds_left * now.expected / total
+    if not now.probe.cost.long:
+        return min(seconds_left, max(_MARGIN * now.expected, _LOOK_SHARE * budget_seconds))
+    total = now.expected + sum(max(p.expected, p.minimum) for p in later)
+    fair = seconds_left * now.expected / total if total > 0 else seconds_left
     return min(seconds_left, max(fair, now.minimum))
