@@ -6,7 +6,7 @@ import copy
 import inspect
 import io
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
+from torch.utils.weak import WeakIdKeyDictionary
 
 from auditor.calls import call_filled, required_names
 from auditor.errors import TargetError, TargetTimeout
@@ -39,6 +40,7 @@ class ModelSource:
         reinitialises: `make` draws new weights.
         name: In the user's file.
         places: Layer path -> line of the user's file that makes it.
+        born: Parameter of a model that was handed out -> its name then; a remedy may move it.
         notes: Sentences for the report.
     """
 
@@ -48,6 +50,7 @@ class ModelSource:
     reinitialises: bool
     name: str
     places: Mapping[str, Place]
+    born: MutableMapping[Tensor, str]
     notes: tuple[str, ...] = ()
 
 
@@ -97,8 +100,15 @@ def model_source(
     Raises:
         TargetError: The user's code failed, or gave no model.
     """
+    born: MutableMapping[Tensor, str] = WeakIdKeyDictionary()
+
+    def hand_out(model: nn.Module) -> nn.Module:
+        model = finish(model)
+        born.update({parameter: name for name, parameter in model.named_parameters()})
+        return model
+
     if isinstance(found.value, nn.Module):
-        return _of_object(found, found.value, finish, run_again)
+        return _of_object(found, found.value, hand_out, born, run_again)
 
     def build() -> nn.Module:
         return _model_in(found.name, call_filled(found.name, found.value, (), namespace.values))
@@ -111,24 +121,25 @@ def model_source(
     places = take_layer_places(sample)
     if seconds > _SLOW_BUILD_SECONDS:
         return ModelSource(
-            lambda: finish(build()), finish(sample), None, True, found.name, places)
+            lambda: hand_out(build()), hand_out(sample), None, True, found.name, places, born)
     with user_code(f"calling {found.name}() a second time"), seeded(seed + 1):
         second = build()
     if second is sample:
-        return _of_object(found, sample, finish, run_again, places)
+        return _of_object(found, sample, hand_out, born, run_again, places)
     fixed = same_state(sample, second)
     # Trials would change what the models share; the user's own part stays as it is.
     private = copied if _share_tensors(sample, second) else _as_it_is
     note = f"{found.name}() makes the same weights each time, so one initialisation was seen."
     return ModelSource(
-        lambda: finish(private(build())), finish(private(sample)), None, not fixed, found.name,
-        places, (note,) if fixed else (),
+        lambda: hand_out(private(build())), hand_out(private(sample)), None, not fixed,
+        found.name, places, born, (note,) if fixed else (),
     )
 
 
 def _of_object(
-    found: Found, model: nn.Module, finish: Callable[[nn.Module], nn.Module],
-    run_again: Callable[[], ModuleType] | None, places: Mapping[str, Place] | None = None,
+    found: Found, model: nn.Module, hand_out: Callable[[nn.Module], nn.Module],
+    born: MutableMapping[Tensor, str], run_again: Callable[[], ModuleType] | None,
+    places: Mapping[str, Place] | None = None,
 ) -> ModelSource:
     """Return a source of copies of the user's own object, under other seeds if that is quick."""
     with user_code(f"copying {found.name}"):
@@ -140,11 +151,11 @@ def _of_object(
 
     def make() -> nn.Module:
         fresh = copied(pristine)
-        return finish(transplanted(fresh, reruns.state()) if reruns is not None else fresh)
+        return hand_out(transplanted(fresh, reruns.state()) if reruns is not None else fresh)
 
     note = (f"{found.name} is an object, and {why}; one initialisation was seen.",) if why else ()
     return ModelSource(
-        make, finish(copied(pristine)), model, redraws, found.name, places or seen, note,
+        make, hand_out(copied(pristine)), model, redraws, found.name, places or seen, born, note,
     )
 
 

@@ -79,12 +79,18 @@ def of_object(
     """
     names = _names_of_held(optimizer, _owners(namespace, source))
     pristine = rebuilt(optimizer, {})
+    trainable = {name for name, p in source.sample.named_parameters() if p.requires_grad}
+    holds_all = trainable <= set(names.values())
 
     def make(model: nn.Module) -> Optimizer:
-        parameters = dict(model.named_parameters(remove_duplicate=False))
-        return rebuilt(pristine, {
+        parameters, added = _by_first_name(model, source)
+        made = rebuilt(pristine, {
             held: parameters[own] for held, own in names.items() if own in parameters
         })
+        if holds_all:
+            # A remedy has put new layers in; who trains everything would train them too.
+            made.param_groups[0]["params"].extend(added)
+        return made
 
     return OptimizerSource(make, optimizer, name=name)
 
@@ -223,6 +229,22 @@ def _takes_model(function: Callable[..., Any]) -> bool:
 def _holds_any(optimizer: Optimizer, model: nn.Module) -> bool:
     own = {id(parameter) for parameter in model.parameters()}
     return any(id(parameter) in own for parameter in held_by(optimizer))
+
+
+def _by_first_name(
+    model: nn.Module, source: ModelSource,
+) -> tuple[dict[str, Tensor], list[Tensor]]:
+    """Return the parameters by the names that they had when the model was made, and later ones."""
+    known = {name for name, _ in source.sample.named_parameters()}
+    parameters: dict[str, Tensor] = {}
+    added: list[Tensor] = []
+    for now, parameter in model.named_parameters():
+        name = source.born.get(parameter, now)
+        if name in known:
+            parameters[name] = parameter
+        elif parameter.requires_grad:
+            added.append(parameter)
+    return parameters, added
 
 
 def _owners(namespace: Namespace, source: ModelSource) -> list[nn.Module]:

@@ -344,6 +344,17 @@ def test_an_optimizer_object_of_any_class_is_rebuilt_and_steps(write: Write, nam
     assert losses[-1] < losses[0] + 0.5
 
 
+def test_layers_that_a_remedy_wraps_or_adds_are_still_trained(write: Write) -> None:
+    target = load(write(WHOLE + "model = Net()\n"
+                        "optimizer = torch.optim.Adam(model.parameters(), lr=0.1)"))
+
+    model = target.make_model()
+    model.fc = nn.Sequential(nn.LayerNorm(4), model.fc)  # type: ignore[arg-type]
+    built = target.make_optimizer(model)
+
+    assert {id(p) for p in built.param_groups[0]["params"]} == {id(p) for p in model.parameters()}
+
+
 def test_several_optimizers_are_refused_with_a_way_out(write: Write) -> None:
     with pytest.raises(TargetError, match="gives 2 optimizers") as e:
         load(write(WHOLE + "def optimizer(model):\n"
