@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from auditor import registry
 from auditor.config import chosen_rules
+from auditor.configform import Profile
 from auditor.errors import UsageError
+from auditor.fixes import RESERVE, Audited, tried
 from auditor.judge import Limits
 from auditor.loading import load
+from auditor.plan import without_trials
+from auditor.probe import Probe
 from auditor.report import Report
+from auditor.rule import CATEGORIES, Rule
+from auditor.seeds import merged
 from auditor.session import Progress, Session, Settings
 from auditor.target import Target
+
+# Under how many seeds everything is measured.
+SEEDS: Mapping[Profile, int] = {"quick": 1, "standard": 1, "thorough": 3}
 
 
 def audit(
@@ -26,6 +37,8 @@ def audit(
     packs: Sequence[Path] = (),
     names: Mapping[str, str] | None = None,
     limits: Limits | None = None,
+    profile: Profile = "standard",
+    trials: bool = True,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Report:
     """Find out why a training run will fail, by short trials on copies of its model and data.
@@ -40,6 +53,8 @@ def audit(
         packs: Further rule packs.
         names: Role ("model", "train_loader", "loss", ...) -> the name in the file.
         limits: Thresholds and severities other than those of the packs.
+        profile: "quick" takes no training trials, "thorough" measures under three seeds.
+        trials: Try the fixes of what was found on copies.
         on_progress: Is told what happens.
 
     Raises:
@@ -48,17 +63,70 @@ def audit(
         TargetError: The target could not be loaded or run.
     """
     found = registry.rules(packs)
-    rules = chosen_rules(tuple(found.items.values()), select, ignore)
+    every = tuple(found.items.values())
+    rules = chosen_rules(every, select, ignore)
     if not rules:
         raise UsageError("No rule is left to judge: all that is selected is ignored.")
     probes = registry.probes()
     registry.check_rules(rules, found, probes)
+    notes = [*found.warnings, *probes.warnings]
+    if profile == "quick":
+        rules, note = _quick(rules, probes.items)
+        notes += note
     tell = on_progress or (lambda progress: None)
     tell(Progress("loading", "reads the target", 0, 0, budget_seconds))
     if isinstance(target, str):
         target = load(target, names=names, seed=seed, device=device)
-    session = Session(target, rules, probes.items, Settings(
-        budget_seconds=budget_seconds, seed=seed, limits=limits or Limits(), on_progress=tell,
-        notes=(*found.warnings, *probes.warnings),
-    ))
-    return session.run()
+    limits = limits or Limits()
+    settings = Settings(
+        budget_seconds=budget_seconds, seed=seed, quick=profile == "quick", on_progress=tell,
+        trials=trials and profile != "quick",
+        limits=limits if limits.known else replace(limits, known=_names(every)),
+        notes=tuple(notes),
+    )
+    return _audited(target, rules, probes.items, settings, SEEDS[profile])
+
+
+def _quick(
+    rules: Sequence[Rule], probes: Mapping[str, type[Probe]],
+) -> tuple[tuple[Rule, ...], list[str]]:
+    """Return the rules that need no training trials, and a sentence about the others.
+
+    Raises:
+        UsageError: All need trials.
+    """
+    kept, others = without_trials(probes, rules)
+    if not kept:
+        raise UsageError("The quick profile takes no training trials, and all of the selected "
+                         "rules need them.", hint="Use --profile standard.")
+    names = ", ".join(rule.id for rule in others)
+    note = f"The quick profile takes no training trials. Left out: {names}."
+    return tuple(kept), [note] if others else []
+
+
+def _names(rules: Sequence[Rule]) -> tuple[str, ...]:
+    return (*(rule.id for rule in rules), *CATEGORIES)
+
+
+def _audited(
+    target: Target, rules: Sequence[Rule], probes: Mapping[str, type[Probe]],
+    settings: Settings, seeds: int,
+) -> Report:
+    """Measure under one or several seeds, each in its share of the time, and judge once."""
+    begin = time.monotonic()
+    kept = RESERVE if settings.trials else 0.0
+    end = begin + (1.0 - kept) * settings.budget_seconds
+    reports: list[Report] = []
+    for index in range(seeds):
+        share = max(end - time.monotonic(), 0.0) / (seeds - index)
+        session = Session(target, rules, probes, replace(
+            settings, seed=settings.seed + index, budget_seconds=share, seeds=seeds))
+        reports.append(session.observe())
+        if session.interrupted:
+            break
+    report = session.judged(merged(reports))
+    if session.interrupted or not settings.trials:
+        return report
+    audited = Audited(target, rules, probes, registry.remedies().items, settings,
+                      session.step_seconds)
+    return tried(report, audited, begin + settings.budget_seconds)[0]

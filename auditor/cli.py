@@ -74,6 +74,12 @@ _JUDGING = (
                  help="Not this rule or category. Repeatable."),
     click.option("--fail-on", type=click.Choice(["error", "warning", "never"]),
                  help="Exit with 1 at findings of this severity and above. [default: error]"),
+    click.option("--strict/--no-strict", default=None,
+                 help="Also exit with 1 if something that had to be measured was not."),
+    click.option("--baseline", type=_FILE, metavar="FILE",
+                 help="Findings in FILE are known: shown as such, and no failure."),
+    click.option("--write-baseline", type=_FILE, metavar="FILE",
+                 help="Write the findings of this run to FILE as known, and exit with 0."),
     click.option("--threshold", "thresholds", multiple=True, metavar="RULE.NAME=VALUE",
                  help="Another limit for a rule. Repeatable."),
     _packs,
@@ -107,17 +113,24 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("target")
+@click.argument("target", required=False)
 @_with(
+    click.option("--profile", type=click.Choice(["quick", "standard", "thorough"]),
+                 help="quick: no training trials; thorough: three seeds. [default: standard]"),
     click.option("--budget", metavar="TIME", help="Wall time for all probes. [default: 60s]"),
     click.option("--device", metavar="DEVICE", help="Where trials run. [default: cpu]"),
     click.option("--seed", type=int, help="Of every trial. [default: 0]"),
     click.option("--save", type=_FILE, metavar="FILE",
                  help="Keep the observations, to judge them again with `audit diagnose`."),
+    click.option("--no-cache", is_flag=True,
+                 help="Measure, even if nothing has changed since an earlier run."),
     *_JUDGING, *_NAMES,
 )
-def run(target: str, **options: Any) -> int:
-    """Audit TARGET: model.py, model.py:NAME or package.module:NAME."""
+def run(target: str | None, **options: Any) -> int:
+    """Audit TARGET: model.py, model.py:NAME or package.module:NAME.
+
+    Without TARGET, that of the configuration is audited.
+    """
     from auditor.command import run_command
 
     return run_command(target, options)

@@ -3,63 +3,42 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from auditor import registry
-from auditor.config import (
-    ROLES,
-    Config,
-    check_config,
-    chosen_rules,
-    load_config,
-    overrides,
-    parse_seconds,
-    parse_thresholds,
-)
+from auditor import cache, registry
+from auditor.baseline import Known, baseline_text, read_baseline, with_baseline
+from auditor.ci import append_summary, in_github_actions, no_commands
 from auditor.document import decode_text
 from auditor.errors import ObservationError
-from auditor.judge import Limits, judge
-from auditor.output import plan_outputs, write_file, write_screen
+from auditor.gate import PASSED, exit_code, said
+from auditor.judge import judge
+from auditor.opened import listening
+from auditor.output import TERMINAL, plan_outputs, write_file, write_screen
 from auditor.packs import check_against
 from auditor.progress import ProgressLine
 from auditor.report import Renderer, Report
-from auditor.rule import Rule
+from auditor.request import Request, request, request_again
 
-BUDGET_SECONDS = 60.0
-INTERRUPTED = 130
 # A model of thousands of layers makes a report of some ten megabytes.
 _LARGEST_REPORT = 256 << 20
+# Of standard output, where errors of the gate are told too.
+_ANNOTATIONS, _JSON = "github", "json"
 
 
-def run_command(target: str, options: Mapping[str, Any]) -> int:
+def run_command(target: str | None, options: Mapping[str, Any]) -> int:
     """Measure, judge, write, and return the exit code.
 
     Raises:
         AuditorError: Usage, configuration, pack or target are wrong.
     """
-    files, screen = _outputs(options)
-    config = load_config(_folder_of(target))
-    packs, rules, limits = _judgement(config, options)
-    names = {**config.names, **{role: options[role] for role in ROLES if options[role]}}
-    budget = options["budget"]
-
-    # From here on torch is there.
-    from auditor.api import audit
-    from auditor.isolation import quiet_stdout
-
-    with ProgressLine(quiet=options["quiet"]) as progress, quiet_stdout():
-        report = audit(
-            target,
-            budget_seconds=parse_seconds(budget) if budget else _first(config.budget_seconds,
-                                                                       BUDGET_SECONDS),
-            seed=_first(options["seed"], config.seed, 0),
-            device=_first(options["device"], config.device, "cpu"),
-            select=[rule.id for rule in rules], packs=packs, names=names, limits=limits,
-            on_progress=progress,
-        )
-    return _deliver(report, files, screen, config, options)
+    outputs = _outputs(options)
+    asked = request(target, options)
+    known = _known(asked, options)
+    return _deliver(_measured(asked, quiet=options["quiet"]), known, outputs, asked, options)
 
 
 def diagnose_command(path: Path, options: Mapping[str, Any]) -> int:
@@ -68,12 +47,12 @@ def diagnose_command(path: Path, options: Mapping[str, Any]) -> int:
     Raises:
         AuditorError: Usage, configuration or pack are wrong, or the file is no saved run.
     """
-    files, screen = _outputs(options)
-    config = load_config(path.absolute().parent)
-    _, rules, limits = _judgement(config, options)
+    outputs = _outputs(options)
+    asked = request_again(path, options)
+    known = _known(asked, options)
     report = read_report(path)
-    check_against(rules, report.quantities)
-    return _deliver(judge(report, rules, limits), files, screen, config, options)
+    check_against(asked.rules, report.quantities)
+    return _deliver(judge(report, asked.rules, asked.limits), known, outputs, asked, options)
 
 
 def read_report(path: Path) -> Report:
@@ -93,53 +72,84 @@ def read_report(path: Path) -> Report:
         raise ObservationError(f"{path} is no JSON file: {problem}.") from problem
 
 
-def _outputs(options: Mapping[str, Any]) -> tuple[list[tuple[Path, Renderer]], Renderer]:
+@dataclass(frozen=True)
+class _Outputs:
+    """Where the report goes."""
+
+    files: list[tuple[Path, Renderer]]
+    screen: Renderer
+    renderers: Mapping[str, Renderer]
+
+
+def _outputs(options: Mapping[str, Any]) -> _Outputs:
     renderers = registry.renderers().items
     files, screen = plan_outputs(options["outputs"], options["format_name"], renderers)
     if options.get("save"):
-        saved, _ = plan_outputs([options["save"]], "json", renderers)
+        saved, _ = plan_outputs([options["save"]], _JSON, renderers)
         files += saved
-    return files, screen
+    return _Outputs(files, screen, renderers)
 
 
-def _judgement(
-    config: Config, options: Mapping[str, Any],
-) -> tuple[list[Path], Sequence[Rule], Limits]:
-    """Return packs, selected rules and limits; the command line stands before the configuration."""
-    packs = [*config.rules, *(Path(pack) for pack in options["packs"])]
-    known = tuple(registry.rules(packs).items.values())
-    check_config(known, config)
-    select, ignore = _listed(options["select"]), _listed(options["ignore"])
-    rules = chosen_rules(known, select or config.select, (*config.ignore, *ignore))
-    limits = Limits(overrides(known, config, parse_thresholds(options["thresholds"])),
-                    config.severities)
-    return packs, rules, limits
+def _known(asked: Request, options: Mapping[str, Any]) -> tuple[Known, ...]:
+    """Return the known findings; a baseline that is about to be written need not be there yet."""
+    path = asked.effective.baseline
+    if path is None or options.get("write_baseline") and not path.exists():
+        return ()
+    return read_baseline(path)
+
+
+def _measured(asked: Request, *, quiet: bool) -> Report:
+    """Return the report of an audit, or that of an earlier one if nothing has changed since."""
+    reuse = asked.effective.cache
+    found = cache.find(asked) if reuse else None
+    if found is not None:
+        note = "Nothing has changed since an earlier run, whose measurements are shown again."
+        told = replace(found, notes=(*found.notes, f"{note} --no-cache measures anew."))
+        return judge(told, [rule for rule in asked.rules if rule.id in found.verdicts],
+                     asked.limits)
+    with ProgressLine(quiet=quiet) as progress, listening() as opened:
+        report = asked.measure(progress)
+    if reuse:
+        cache.keep(asked, report, opened)
+    return report
 
 
 def _deliver(
-    report: Report, files: Sequence[tuple[Path, Renderer]], screen: Renderer, config: Config,
+    report: Report, known: tuple[Known, ...], outputs: _Outputs, asked: Request,
     options: Mapping[str, Any],
 ) -> int:
-    for path, renderer in files:
+    settings = asked.effective
+    if known:
+        report = with_baseline(report, known, str(settings.baseline))
+    for path, renderer in outputs.files:
         write_file(path, renderer.render(report))
     if not options["quiet"]:
-        write_screen(report, screen, verbose=options["verbose"])
-    if report.environment.get("interrupted"):
-        return INTERRUPTED
-    limit = _first(options["fail_on"], config.fail_on, "error")
-    return int(limit != "never" and report.reaches(limit))
+        _show(report, outputs, options)
+    if in_github_actions():
+        append_summary(report, outputs.renderers)
+    failure = said(report, settings)
+    if failure:
+        print(failure, file=sys.stderr)
+    if options.get("write_baseline"):
+        return _write_baseline(report, known, Path(options["write_baseline"]))
+    return exit_code(report, settings)
 
 
-def _folder_of(target: str) -> Path:
-    folder = Path(target.partition(":")[0]).absolute().parent
-    return folder if folder.is_dir() else Path.cwd()
+def _show(report: Report, outputs: _Outputs, options: Mapping[str, Any]) -> None:
+    """Print the report; in GitHub Actions with its annotations, unless a format was asked for."""
+    verbose = options["verbose"]
+    if outputs.screen.name != TERMINAL or not in_github_actions():
+        write_screen(report, outputs.screen, verbose=verbose)
+        return
+    with no_commands():
+        write_screen(report, outputs.screen, verbose=verbose)
+    if _ANNOTATIONS in outputs.renderers:
+        write_screen(report, outputs.renderers[_ANNOTATIONS], verbose=verbose)
 
 
-def _listed(values: Sequence[str]) -> list[str]:
-    """Return the names of a repeatable option whose values may be lists with commas."""
-    return [part.strip() for value in values for part in value.split(",") if part.strip()]
-
-
-def _first(*values: Any) -> Any:
-    """Return the first value that is set."""
-    return next((value for value in values if value is not None), None)
+def _write_baseline(report: Report, known: tuple[Known, ...], path: Path) -> int:
+    """Write the findings of now as the known ones; the next run fails at others only."""
+    write_file(path, baseline_text(report, known))
+    print(f"{path} holds the findings of this run; `--baseline {path}` lets them pass.",
+          file=sys.stderr)
+    return PASSED

@@ -6,17 +6,18 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
+from auditor.configform import ConfigEntry, FailOn, IgnoreEntry, Profile
 from auditor.document import Document, read_document
 from auditor.errors import AuditorError, ConfigError, UsageError, nearest
 from auditor.finding import Severity
-from auditor.packfile import Number, Strict, Text, validate
+from auditor.ignores import Ignore
+from auditor.packfile import validate
 from auditor.rule import CATEGORIES, Rule
 from auditor.scene import Override
 from auditor.tomlfile import read_table
 
-FailOn: TypeAlias = Literal["error", "warning", "info", "never"]
 Numbers: TypeAlias = Mapping[str, Mapping[str, float]]
 
 YAML_NAME = "audit.yaml"
@@ -29,40 +30,25 @@ _UNIT_SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 _ASSIGNMENT = re.compile(r"([^.=\s]+)\.([^.=\s]+)\s*=\s*(\S+)")
 
 
-class ConfigEntry(Strict):
-    """The settings as they stand in the file."""
-
-    model: Text | None = None
-    train_loader: Text | None = None
-    val_loader: Text | None = None
-    loss: Text | None = None
-    step: Text | None = None
-    optimizer: Text | None = None
-    scheduler: Text | None = None
-    budget: str | Number | None = None
-    seed: int | None = None
-    device: Text | None = None
-    select: list[Text] = []
-    ignore: list[Text] = []
-    fail_on: FailOn | None = None
-    thresholds: dict[str, dict[str, Number]] = {}
-    severity: dict[str, Severity] = {}
-    rules: list[Text] = []
-
-
 @dataclass(frozen=True, slots=True)
 class Config:
     """The user's settings; None and empty where nothing is set.
 
     Attributes:
         file: Where they stand; empty without such a file.
+        target: What is audited if none is named.
         names: Role -> name in the user's file, for roles that are set.
         budget_seconds: Wall time of an audit.
         seed: Of the audit.
         device: Where the model is trained.
+        profile: How much is measured.
         select: Ids and categories of the rules to judge; empty for all.
         ignore: Ids and categories of rules to leave out.
+        ignores: Findings that are shown as ignored and do not fail.
         fail_on: From which severity on the audit fails.
+        strict: Also fail if something that had to be measured was not.
+        baseline: File with the findings that are known.
+        cache: Reuse measurements of an unchanged target.
         thresholds: Rule -> threshold -> limit.
         severities: Rule -> severity.
         rules: Further pack files.
@@ -70,23 +56,36 @@ class Config:
     """
 
     file: str = ""
+    target: str | None = None
     names: Mapping[str, str] = field(default_factory=dict)
     budget_seconds: float | None = None
     seed: int | None = None
     device: str | None = None
+    profile: Profile | None = None
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
+    ignores: tuple[Ignore, ...] = ()
     fail_on: FailOn | None = None
+    strict: bool | None = None
+    baseline: Path | None = None
+    cache: bool | None = None
     thresholds: Numbers = field(default_factory=dict)
     severities: Mapping[str, Severity] = field(default_factory=dict)
     rules: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
     _document: Document | None = None
 
-    def error(self, message: str, *path: str) -> ConfigError:
+    def error(self, message: str, *path: str | int) -> ConfigError:
         """Return an error that points at a setting."""
         where = self._document.where(path, key=True) if self._document else self.file
         return ConfigError(message, where=where)
+
+    def source(self, key: str) -> str:
+        """Return `file:line` of a setting; empty if the file does not have it."""
+        document = self._document
+        if document is None or not isinstance(document.data, dict) or key not in document.data:
+            return ""
+        return f"{document.name}:{document.line((key,))}"
 
 
 def load_config(folder: Path) -> Config:
@@ -178,10 +177,13 @@ def check_config(rules: Sequence[Rule], config: Config) -> None:
         if rule not in known:
             raise config.error(f"There is no rule '{rule}'{nearest(rule, known)}",
                                "severity", rule)
-    for key in ("select", "ignore"):
-        for name in getattr(config, key):
+    for key, names in (("select", config.select), ("ignore", config.ignore)):
+        for name in names:
             if name not in known and name not in CATEGORIES:
                 raise config.error(_no_such_rule(name, known), key)
+    for ignore in config.ignores:
+        if ignore.rule not in known and ignore.rule not in CATEGORIES:
+            raise ConfigError(_no_such_rule(ignore.rule, known), where=ignore.where)
 
 
 def chosen_rules(
@@ -225,10 +227,29 @@ def _config(document: Document, folder: Path, notes: tuple[str, ...]) -> Config:
     return Config(
         file=document.name, names={role: name for role, name in names.items() if name},
         budget_seconds=budget, seed=entry.seed, device=entry.device,
-        select=tuple(entry.select), ignore=tuple(entry.ignore), fail_on=entry.fail_on,
+        target=_seen_from(folder, entry.target), profile=entry.profile, strict=entry.strict,
+        baseline=folder / entry.baseline if entry.baseline else None, cache=entry.cache,
+        select=tuple(entry.select), fail_on=entry.fail_on,
+        ignore=tuple(item.rule for item in entry.ignore if not item.reason),
+        ignores=tuple(_ignore(document, index, item)
+                      for index, item in enumerate(entry.ignore) if item.reason),
         thresholds=entry.thresholds, severities=entry.severity,
         rules=tuple(folder / path for path in entry.rules), notes=notes, _document=document,
     )
+
+
+def _ignore(document: Document, index: int, entry: IgnoreEntry) -> Ignore:
+    where = f"{document.name}:{document.line(('ignore', index))}"
+    return Ignore(entry.rule, where, entry.reason, entry.layers or "")
+
+
+def _seen_from(folder: Path, target: str | None) -> str | None:
+    """Return a target of the configuration as it is written in the working directory."""
+    if target is None:
+        return None
+    file, colon, attribute = target.partition(":")
+    path = folder / file
+    return f"{_shown(path)}{colon}{attribute}" if path.is_file() else target
 
 
 def _table(path: Path) -> Document | None:

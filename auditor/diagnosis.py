@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from auditor.causes import Fired, explain, hidden
 from auditor.finding import Finding, Verdict
+from auditor.ignores import Ignore
 from auditor.judgement import Case, finding
 from auditor.observation import Measurement, Observation, Scalar
 from auditor.rule import Rule
@@ -22,10 +23,12 @@ class Diagnosis:
     Attributes:
         findings: Roots by severity, each followed by what it explains.
         verdicts: Rule id -> what became of it, for every rule.
+        used: The user's decisions to ignore something that matched.
     """
 
     findings: tuple[Finding, ...]
     verdicts: Mapping[str, Verdict]
+    used: frozenset[Ignore] = frozenset()
 
 
 def diagnose(
@@ -43,16 +46,23 @@ def diagnose(
     scene = replace(scene, places={**table.places, **scene.places})
     verdicts: dict[str, Verdict] = {}
     fired: list[Fired] = []
+    aside: list[Finding] = []
+    used: set[Ignore] = set()
     for rule in rules:
-        verdict, found = _judge(rule, table, scene)
+        verdict, cases, total = _judge(rule, table, scene)
         verdicts[rule.id] = verdict
-        if found:
-            fired.append(Fired(rule, found))
+        if cases:
+            ignored = {case.subject: by for case in cases if (by := _ignored(rule, case, scene))}
+            first, *others = _findings(rule, cases, total, ignored, scene)
+            fired.append(Fired(rule, first))
+            aside += others
+            used.update(*ignored.values())
     for name, mask in hidden(fired, rules).items():
         if name in verdicts and verdicts[name].verdict != "not-applicable":
             verdicts[name] = Verdict("masked", f"it cannot be judged before {mask} is mended")
     standing = [item for item in fired if verdicts[item.rule.id].verdict == "fired"]
-    return Diagnosis(explain(standing, scene), verdicts)
+    aside = [item for item in aside if verdicts[item.rule].verdict == "fired"]
+    return Diagnosis((*explain(standing, scene), *aside), verdicts, frozenset(used))
 
 
 class _Table:
@@ -93,21 +103,46 @@ class _Table:
         return Verdict("not-measured", f"no probe has measured {', '.join(names)}")
 
 
-def _judge(rule: Rule, table: _Table, scene: Scene) -> tuple[Verdict, Finding | None]:
+def _judge(rule: Rule, table: _Table, scene: Scene) -> tuple[Verdict, list[Case], int]:
+    """Return the verdict, the subjects for which the rule fired, and how many were judged."""
     lacking = [name for name in rule.requires if not table.values.get(name)]
     if lacking:
-        return table.lack(lacking), None
+        return table.lack(lacking), [], 0
     cases = _cases(rule, table, scene)
     if not cases:
-        return _no_common_subject(rule, table), None
+        return _no_common_subject(rule, table), [], 0
     fired = [case for case in cases if rule.when.holds(case.values)]
     if fired:
-        return Verdict("fired"), finding(rule, fired, len(cases), scene)
+        return Verdict("fired"), fired, len(cases)
     partly = [name for name in rule.requires if name in table.missed and rule.for_each != "run"]
     if partly:
         # Those that were measured are fine, the others were not looked at.
-        return Verdict("not-measured", table.missed[partly[0]]), None
-    return Verdict("clear"), None
+        return Verdict("not-measured", table.missed[partly[0]]), [], len(cases)
+    return Verdict("clear"), [], len(cases)
+
+
+def _findings(
+    rule: Rule, fired: Sequence[Case], total: int, ignored: Mapping[str, list[Ignore]],
+    scene: Scene,
+) -> list[Finding]:
+    """Return the finding of a rule, and a second one of the subjects that the user ignores."""
+    made = []
+    counted = [case for case in fired if case.subject not in ignored]
+    if counted:
+        made.append(finding(rule, counted, total, scene))
+    if ignored:
+        others = [case for case in fired if case.subject in ignored]
+        reasons = dict.fromkeys(str(item) for case in others for item in ignored[case.subject])
+        made.append(replace(finding(rule, others, total, scene), ignored="; ".join(reasons)))
+    return made
+
+
+def _ignored(rule: Rule, case: Case, scene: Scene) -> list[Ignore]:
+    places = [scene.place(rule.place, case.subject)]
+    if case.subject:
+        places.append(scene.place("layer", case.subject))
+    return [item for item in scene.ignores
+            if item.covers((rule.id, rule.category), case.subject, places)]
 
 
 def _cases(rule: Rule, table: _Table, scene: Scene) -> list[Case]:

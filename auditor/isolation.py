@@ -103,7 +103,9 @@ class Defaults:
             torch.set_default_device(None if self.device.type == "cpu" else self.device)
         torch.set_grad_enabled(self.grad)
         deterministic, warn_only = self.deterministic
-        torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+        # The call imports torch's compiler, which takes seconds, so it is made only if it has to.
+        if Defaults.now().deterministic != self.deterministic:
+            torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
         torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = self.cudnn
         if torch.get_float32_matmul_precision() != self.matmul_precision:
             torch.set_float32_matmul_precision(self.matmul_precision)

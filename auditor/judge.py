@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from auditor.diagnosis import diagnose
-from auditor.finding import Severity, Verdict
+from auditor.finding import Finding, Severity, TrialOutcome
+from auditor.ignores import Ignore, comments, unused_notes
 from auditor.observation import Place
 from auditor.report import Overall, Report, RuleSummary
 from auditor.rule import Rule
@@ -22,15 +23,25 @@ class Limits:
     Attributes:
         thresholds: Rule id -> threshold name -> value and source.
         severities: Rule id -> severity.
+        ignores: Findings to show as ignored; comments in the source files come on top.
+        known: All rules and categories that exist; if empty, the names in comments are believed.
     """
 
     thresholds: Mapping[str, Mapping[str, Override]] = field(default_factory=dict)
     severities: Mapping[str, Severity] = field(default_factory=dict)
+    ignores: tuple[Ignore, ...] = ()
+    known: tuple[str, ...] = ()
 
 
 def judge(report: Report, rules: Sequence[Rule], limits: Limits | None = None) -> Report:
-    """Return the report with findings and verdicts of these rules, from its own observations."""
-    diagnosis = diagnose(report.observations, rules, scene_of(report, limits or Limits()))
+    """Return the report with findings and verdicts of these rules, from its own observations.
+
+    Comments that ignore a rule are read from the source files that the report names.
+    """
+    limits = limits or Limits()
+    in_code, problems = comments(report, limits.known)
+    limits = replace(limits, ignores=(*limits.ignores, *in_code))
+    diagnosis = diagnose(report.observations, rules, scene_of(report, limits))
     judged = replace(
         report,
         findings=diagnosis.findings,
@@ -38,7 +49,11 @@ def judge(report: Report, rules: Sequence[Rule], limits: Limits | None = None) -
         rules={rule.id: RuleSummary(rule.category, rule.severity, rule.title.text,
                                     rule.title_pass) for rule in rules},
     )
-    return replace(judged, verdict=_overall(judged))
+    unused = unused_notes(limits.ignores, diagnosis.used, judged)
+    return replace(
+        _with_trials(judged, report.findings), verdict=overall(judged),
+        remarks=(*problems, *unused),
+    )
 
 
 def scene_of(report: Report, limits: Limits) -> Scene:
@@ -54,6 +69,7 @@ def scene_of(report: Report, limits: Limits) -> Scene:
         optimizer=str(report.target.get("optimizer", "")),
         thresholds=limits.thresholds,
         severities=limits.severities,
+        ignores=limits.ignores,
         unmeasured={
             name: run.reason or f"the probe {run.name} was not run"
             for run in report.probes if run.name not in observed for name in run.yields
@@ -63,19 +79,29 @@ def scene_of(report: Report, limits: Limits) -> Scene:
     )
 
 
+def _with_trials(report: Report, before: Sequence[Finding]) -> Report:
+    """Return the report with the trials of fixes that an earlier judgement led to."""
+    tried = {(finding.rule, finding.layers, fix.remedy): fix.trial for finding in before
+             for fix in finding.fixes if fix.trial != TrialOutcome()}
+    if not tried:
+        return report
+    kept = tuple(
+        replace(finding, fixes=tuple(
+            replace(fix, trial=tried.pop((finding.rule, finding.layers, fix.remedy), fix.trial))
+            for fix in finding.fixes))
+        for finding in report.findings)
+    # What all fixes did together says nothing of another set of findings.
+    return replace(report, findings=kept, joint=None if tried else report.joint)
+
+
 def _place(raw: object) -> Place | None:
     return Place.from_json(raw) if isinstance(raw, dict) else None
 
 
-def _overall(report: Report) -> Overall:
+def overall(report: Report) -> Overall:
+    """Return the verdict of a report by its findings and by what could not be measured."""
     if report.count("error"):
         return "fail"
     if report.count("warning"):
         return "warn"
-    if any(_unseen(verdict) for verdict in report.verdicts.values()):
-        return "incomplete"
-    return "pass"
-
-
-def _unseen(verdict: Verdict) -> bool:
-    return verdict.verdict == "not-measured"
+    return "incomplete" if report.missed else "pass"

@@ -57,6 +57,8 @@ class Settings:
         seed: Of every trial.
         limits: Thresholds and severities that the user has set.
         quick: Leave out the training trials.
+        trials: Try the fixes of what was found.
+        seeds: How many sessions share the user's budget.
         notes: Sentences for the report.
         on_progress: Is told what happens.
     """
@@ -65,6 +67,8 @@ class Settings:
     seed: int = 0
     limits: Limits = field(default_factory=Limits)
     quick: bool = False
+    trials: bool = True
+    seeds: int = 1
     notes: tuple[str, ...] = ()
     on_progress: Callable[[Progress], None] = lambda progress: None
 
@@ -77,6 +81,10 @@ class Session:
         rules: The selected rules.
         probes: Installed probes by name.
         settings: How.
+
+    Attributes:
+        step_seconds: Of one training step; 0 while unknown.
+        interrupted: The user stopped the audit.
     """
 
     def __init__(
@@ -91,6 +99,7 @@ class Session:
         self._begin = time.monotonic()
         self._first_problem: TargetError | None = None
         self._model: ModelFacts | None = None
+        self.step_seconds = 0.0
         self.interrupted = False
 
     def run(self) -> Report:
@@ -99,16 +108,32 @@ class Session:
         Raises:
             TargetError: The target cannot run, and no rule can say why.
         """
+        return self.judged(self.observe())
+
+    def observe(self) -> Report:
+        """Measure, and return what was seen without judging it.
+
+        Raises:
+            TargetError: There are no batches, or the model cannot be made.
+        """
         with undisturbed(), self._target.surroundings():
             store = BatchStore(self._target, self._settings.seed)
             try:
-                step_seconds = self._first_steps(store)
-                self._measure(store, step_seconds)
+                self.step_seconds = self._first_steps(store)
+                self._measure(store, self.step_seconds)
             except KeyboardInterrupt:
                 self.interrupted = True
             finally:
                 store.close()
-        report = self._report()
+        return self._unjudged()
+
+    def judged(self, unjudged: Report) -> Report:
+        """Return the report with verdicts and findings.
+
+        Raises:
+            TargetError: The target cannot run, and no rule can say why.
+        """
+        report = judge(unjudged, self._rules, self._settings.limits)
         if self._first_problem is not None and not report.reaches("error"):
             raise self._first_problem
         return report
@@ -150,7 +175,9 @@ class Session:
             if left < now.minimum or (left <= 0 and now.probe.cost.steps):
                 self._leave_out(now, left)
                 continue
-            allowed = plan.share_of_time(now, planned[position + 1:], left)
+            allowed = plan.share_of_time(
+                now, planned[position + 1:], left, self._settings.budget_seconds
+            )
             self._observe(now.probe, store, step_seconds, time.monotonic() + allowed)
 
     def _observe(
@@ -188,7 +215,8 @@ class Session:
 
     def _leave_out(self, planned: plan.Planned, left: float) -> None:
         missing = max(planned.minimum - max(left, 0.0), 1.0)
-        wanted = math.ceil(self._settings.budget_seconds + missing + planned.expected)
+        alone = self._settings.budget_seconds + missing + planned.expected
+        wanted = math.ceil(alone * self._settings.seeds)
         left_out = Observation(
             planned.probe.name, status="failed",
             reason=f"time budget used up; run with --budget {wanted}s",
@@ -201,16 +229,15 @@ class Session:
     def _tell(self, doing: str, says: str, done: int, total: int) -> None:
         self._settings.on_progress(Progress(doing, says, done, total, self._seconds_left()))
 
-    def _report(self) -> Report:
+    def _unjudged(self) -> Report:
         notes = [*self._settings.notes]
         if self.interrupted:
             notes.append("The audit was interrupted; what had been measured is judged.")
-        unjudged = unjudged_report(
+        return unjudged_report(
             self._target, self._model, tuple(self._observations.values()), self._probes,
             seed=self._settings.seed, seconds=time.monotonic() - self._begin,
             notes=notes, interrupted=self.interrupted,
         )
-        return judge(unjudged, self._rules, self._settings.limits)
 
 
 def _seconds_of_a_step(bench: Bench, stored: Sequence[object]) -> float:

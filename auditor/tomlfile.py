@@ -15,7 +15,7 @@ else:
     import tomli as tomllib
 
 _POSITION = re.compile(r"at line (\d+), column (\d+)")
-_HEADER = re.compile(r"\s*(\[[^\[\]]+\])\s*(#.*)?$")
+_HEADER = re.compile(r"\s*(\[(\[)?[^\[\]]+\]\]?)\s*(#.*)?$")
 _KEY = re.compile(r"\s*((?:[A-Za-z0-9_.\-\s]|\"[^\"]*\"|'[^']*')+?)\s*=\s*(.*)$")
 
 
@@ -60,11 +60,16 @@ def _positions(
     values: dict[Path, Extent] = {}
     keys: dict[Path, Extent] = {}
     current: Path = ()
+    counts: dict[Path, int] = {}
     for number, line in enumerate(lines):
         header = _HEADER.match(line)
         key = _KEY.match(line)
         if header:
             current = _parts(f"{header[1]}\n")
+            if header[2]:
+                # An array of tables: this is the next one.
+                counts[current] = counts.get(current, -1) + 1
+                current = (*current, counts[current])
             path, extent = current, (number, header.start(1), len(header[1]))
             value = extent
         elif key:
@@ -90,4 +95,5 @@ def _parts(text: str) -> Path:
         key = next(iter(found))
         parts.append(key)
         found = found[key]
+    # `[[table]]` alone is a list with one empty table; it ends here.
     return tuple(parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Callable
 
 import pytest
@@ -10,6 +11,11 @@ import pytest
 # Read when torch is imported, so set before any test module is.
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["AUDITOR_PLUGINS"] = "none"
+# What one test measures is nobody else's, and a workflow that runs the tests keeps its summary.
+_CACHE = tempfile.TemporaryDirectory(prefix="auditor-cache-")
+os.environ["AUDITOR_CACHE"] = _CACHE.name
+for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
+    os.environ.pop(name, None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
