@@ -210,7 +210,7 @@ def _picture(batch: Any, index: int, side: int = 16) -> list[Json] | None:
         return None
     last = image.shape[3] in (1, 3, 4) and image.shape[1] not in (1, 3, 4)
     pixels = (image[index].movedim(-1, 0) if last else image[index]).float().mean(dim=0)
-    size = [min(side, n) for n in pixels.shape]
+    size = (min(side, pixels.shape[0]), min(side, pixels.shape[1]))
     small = torch.nn.functional.adaptive_avg_pool2d(pixels[None], size)[0]
     low, high = float(small.min()), float(small.max())
     scaled = (small - low) / (high - low) if high > low else small * 0

@@ -26,7 +26,9 @@ _STEPS_BETWEEN = 15
 _MICRO, _MICRO_COUNT = 8, 24
 _MICRO_NORM = 16
 _FACTORS = (0.25, 0.5, 1, 2, 4, 8)
-_TIMED = 3
+_TIMED = 4
+# Batch normalisation takes no batch of one.
+_TINY = 2
 _SLOWEST = 1.0
 # Of the free memory that a timed batch may take.
 _ROOM = 0.3
@@ -48,7 +50,8 @@ class BatchSize:
         Quantity("memory_share", "share", "predicted peak of a step over the free memory"),
         Quantity("largest_batch", "samples", "samples that fit into the free memory"),
         Quantity("accumulation_steps", "steps", "accumulation that makes up for the rest"),
-        Quantity("fastest_batch", "samples", "timed batch size with the best throughput"),
+        Quantity("fastest_batch", "samples",
+                 "timed batch size, from the set one on, with the best throughput"),
         Quantity("throughput_gain", "ratio", "its throughput over that at the set size"),
         Quantity("scaled_lr", "", "rate for that size by the scaling rule"),
         Quantity("scaling_rule", "", "linear or square root", kind="text"),
@@ -70,7 +73,7 @@ class BatchSize:
         _waiting(context)
         with seeded(context.seed):
             bench = Bench(context.target)
-            slope = _memory(context, bench, first, size)
+            slope = _memory(context, bench, size)
             _noise(context, bench, size)
             _throughput(context, bench, size, slope)
 
@@ -95,22 +98,21 @@ def _waiting(context: ProbeContext) -> None:
         context.note.measure("loader_wait_share", wait / (wait + context.step_seconds))
 
 
-def _memory(context: ProbeContext, bench: Bench, first: Any, size: int) -> float:
+def _memory(context: ProbeContext, bench: Bench, size: int) -> float:
     """Measure what the set batch size takes; return the bytes of one more sample."""
     note, names = context.note, ("memory_share", "largest_batch")
     free = free_bytes(context.target.device)
-    small = max(min(size, 4) // 2, 1)
-    if free is None or size < 2 * small or size < 2:
-        note.absent("the free memory is not known, or a batch is one sample", *names)
+    small = [_of_size(context, n, size) for n in (_TINY, 2 * _TINY)]
+    if free is None or any(batch is None for batch in small):
+        note.absent("the free memory is not known, or batches cannot be taken apart", *names)
         return 0.0
     try:
-        low, high = (saved_bytes(bench, batches.select(first, list(range(n))))
-                     for n in (small, 2 * small))
+        low, high = (saved_bytes(bench, batch) for batch in small)
     except TargetError as problem:
-        note.missed(f"the model refuses small batches: {problem.message}", *names)
+        note.absent(f"the model takes no batch of {_TINY}: {problem.message}", *names)
         return 0.0
-    slope = max((high - low) / small, 0.0)
-    constant = max(low - slope * small, 0.0) + fixed_bytes(bench)
+    slope = max((high - low) / _TINY, 0.0)
+    constant = max(low - slope * _TINY, 0.0) + fixed_bytes(bench)
     note.measure("memory_share", (constant + slope * size) / free)
     largest = int((free - constant) / slope) if slope > 0 else size
     note.measure("largest_batch", max(largest, 0))
@@ -187,9 +189,10 @@ def _note_rows(
         note.absent("batches of other sizes cannot be made", "fastest_batch", "throughput_gain")
         return
     linear = not any(name in type(bench.optimizer).__name__.lower() for name in _ADAPTIVE)
-    # The smallest size that is nearly as fast as the fastest.
-    top = max(value for _, value in rows)
-    fastest = next(n for n, value in rows if value >= 0.9 * top)
+    # The smallest size, from the set one on, that is nearly as fast as the fastest of these.
+    larger = [(n, value) for n, value in rows if n >= size]
+    top = max(value for _, value in larger)
+    fastest = next(n for n, value in larger if value >= 0.9 * top)
     note.measure("fastest_batch", fastest)
     note.measure("throughput_gain", dict(rows)[fastest] / speed)
     note.measure("scaling_rule", "linear" if linear else "square root")

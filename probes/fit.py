@@ -25,7 +25,10 @@ _FEWEST_STEPS = 40
 # More passes than this over a small set would show what nobody trains to.
 _EPOCHS = 20
 _EVALUATIONS = 10
+_HELD_BATCHES = 64
 _EVALUATED = 512
+# More where it is done once, or where a small rise has to be told from chance.
+_EVALUATED_ONCE = 1024
 # The trial is over when the training loss is this small part of what it was.
 _LEARNED = 0.002
 _STALE = 3
@@ -54,7 +57,7 @@ class Fit:
     cost: ClassVar[Cost] = Cost(
         steps=_STEPS + 120, minimum_steps=2 * _FEWEST_STEPS, trains=True, long=True)
     yields: ClassVar[tuple[Quantity, ...]] = QUANTITIES
-    after: ClassVar[tuple[str, ...]] = ("data", "overfit")
+    after: ClassVar[tuple[str, ...]] = ("data",)
 
     def run(self, context: ProbeContext) -> None:
         """Measure the run.
@@ -65,15 +68,15 @@ class Fit:
         """
         steps = _planned(context)
         seen = _some(context.batches.train(steps), _EVALUATED)
-        held = _some(context.batches.val(max(len(context.batches.train(1)), 32)), _EVALUATED)
+        held = _some(context.batches.val(_HELD_BATCHES), _EVALUATED_ONCE)
         with seeded(context.seed):
             bench = Bench(context.target)
             run, epoch = _trained(context, bench, steps, seen, held)
             if not math.isfinite(run.train[-1].loss):
                 context.note.missed("the run diverged", *(q.name for q in QUANTITIES))
                 return
-            modes = evaluate(bench, seen, context.seed, as_training=True)
-        _note_run(context, run, epoch, modes, seen)
+            _note_modes(context, bench, run)
+        _note_run(context, run, epoch, seen)
         if held:
             _note_validation(context, run, epoch)
             _note_neighbours(context, run)
@@ -157,9 +160,18 @@ def _scale(run: _Run) -> tuple[float, float]:
     return (top, floor) if top > floor else (floor + max(abs(top - floor), 1e-12), floor)
 
 
-def _note_run(
-    context: ProbeContext, run: _Run, epoch: int, modes: Evaluation, seen: Sequence[Any],
-) -> None:
+def _note_modes(context: ProbeContext, bench: Bench, run: _Run) -> None:
+    """Measure how much worse eval mode is than training mode on the same training samples."""
+    read = _some(context.batches.train(_HELD_BATCHES), _EVALUATED_ONCE)
+    top, floor = _scale(run)
+    plain, training = (evaluate(bench, read, context.seed, as_training=as_training)
+                       for as_training in (False, True))
+    difference, z = excess(plain, training)
+    context.note.measure("eval_mode_excess", difference / (top - floor))
+    context.note.measure("eval_mode_excess_z", z)
+
+
+def _note_run(context: ProbeContext, run: _Run, epoch: int, seen: Sequence[Any]) -> None:
     note, last = context.note, run.train[-1]
     top, floor = _scale(run)
     note.measure("fit_steps", run.steps[-1])
@@ -168,9 +180,6 @@ def _note_run(
     note.measure("fit_level", (last.loss - floor) / (top - floor))
     earlier = run.train[max(len(run.train) * 2 // 3 - 1, 0)]
     note.measure("fit_late_fall", (earlier.loss - last.loss) / (top - floor))
-    difference, z = excess(last, modes)
-    note.measure("eval_mode_excess", difference / (top - floor))
-    note.measure("eval_mode_excess_z", z)
     if last.score_name:
         note.measure("fit_train_score", last.score)
     for label, evaluations in (("training", run.train), ("validation", run.val)):

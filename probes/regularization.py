@@ -176,4 +176,4 @@ def _last_size(context: ProbeContext) -> int:
         return batches.length(opened.batches[-1])
     if size is None or not per_batch or opened.loader.drop_last:
         return usual
-    return size % per_batch or per_batch
+    return int(size % per_batch or per_batch)
