@@ -147,6 +147,23 @@ def diagnose(observations: str, **options: Any) -> int:
 
 
 @main.command()
+@click.argument("old", type=_FILE)
+@click.argument("new", type=_FILE)
+@_with(
+    *_JUDGING[:2],
+    click.option("--fail-on", type=click.Choice(["error", "warning", "info", "never"]),
+                 default="warning", show_default=True,
+                 help="Exit with 1 at new or worse findings of this severity and above."),
+    click.option("-q", "--quiet", is_flag=True, help="Nothing on stdout."), _debug,
+)
+def compare(old: str, new: str, **options: Any) -> int:
+    """Say what is new, gone or changed from report OLD to report NEW (JSON files)."""
+    from auditor.comparecommand import compare_command
+
+    return compare_command(Path(old), Path(new), options)
+
+
+@main.command()
 @click.argument("rule")
 @_with(_packs, _debug)
 def explain(rule: str, packs: tuple[str, ...]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from auditor.compare import Comparison
 from auditor.report import Report
 
 
@@ -23,3 +24,7 @@ class JsonRenderer:
         cannot be written.
         """
         return json.dumps(report.to_json(), indent=2, allow_nan=False) + "\n"
+
+    def render_comparison(self, comparison: Comparison) -> str:
+        """Return the JSON text."""
+        return json.dumps(comparison.to_json(), indent=2, allow_nan=False) + "\n"

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from auditor.compare import Comparison
 from auditor.finding import Finding, Fix
 from auditor.report import Report
 
 from .codeframe import frame_of
+from .comparison import comparison_markdown
 from .gfm import code, fence, folded, inline, summary, table
 from .outline import consequences_of, curves_of, outline_of, probe_rows, rules_by_reason
 from .sparkline import sparkline
@@ -50,6 +52,10 @@ class MarkdownRenderer:
             *_unjudged(report), *_passed(report), *_run(report),
         ]
         return "\n\n".join(block for block in blocks if block) + "\n"
+
+    def render_comparison(self, comparison: Comparison) -> str:
+        """Return Markdown for a pull request."""
+        return comparison_markdown(comparison)
 
 
 def _in_order(report: Report) -> tuple[Finding, ...]:

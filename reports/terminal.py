@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.text import Text
 
+from auditor.compare import Comparison
 from auditor.finding import Finding, Fix
 from auditor.report import Report
 
 from .codeframe import frame_of
+from .comparison import comparison_text
 from .outline import (
     Outline,
     consequences_of,
@@ -63,6 +65,10 @@ class TerminalRenderer:
         with console.capture() as written:
             render_terminal(report, console)
         return written.get()
+
+    def render_comparison(self, comparison: Comparison) -> str:
+        """Return plain text."""
+        return comparison_text(comparison)
 
     def write(self, report: Report, console: Console, verbose: bool = False) -> None:
         """Print the report on a console, see `render_terminal`."""
