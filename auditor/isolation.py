@@ -116,6 +116,19 @@ class Defaults:
 
 
 @contextmanager
+def eagerly() -> Iterator[None]:
+    """Run code that `torch.compile` would compile as it is written.
+
+    Compiling every fresh copy would take longer than its trial.
+    """
+    if "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance"):
+        with torch.compiler.set_stance("force_eager"):
+            yield
+    else:
+        yield
+
+
+@contextmanager
 def quiet_stdout() -> Iterator[None]:
     """Send what is printed inside to stderr, also by C code and by child processes."""
     sys.stdout.flush()

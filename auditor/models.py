@@ -108,7 +108,7 @@ def model_source(
         return model
 
     if isinstance(found.value, nn.Module):
-        return _of_object(found, found.value, hand_out, born, run_again)
+        return _of_object(found, uncompiled(found.value), hand_out, born, run_again)
 
     def build() -> nn.Module:
         return _model_in(found.name, call_filled(found.name, found.value, (), namespace.values))
@@ -170,7 +170,8 @@ def _reruns(
 
     def find(values: Mapping[str, Any]) -> nn.Module:
         value = Namespace("", values, {}).resolve(found.name)
-        made = value if isinstance(value, nn.Module) else call_filled(found.name, value, (), values)
+        is_object = isinstance(value, nn.Module)
+        made = value if is_object else call_filled(found.name, value, (), values)
         return _model_in(found.name, made)
 
     reruns = Reruns(run_again, find)
@@ -189,6 +190,12 @@ def _reruns(
 
 def _as_it_is(model: nn.Module) -> nn.Module:
     return model
+
+
+def uncompiled(model: nn.Module) -> nn.Module:
+    """Return the module inside of `torch.compile(module)`; its layers have the user's names."""
+    inner = getattr(model, "_orig_mod", None)
+    return inner if isinstance(inner, nn.Module) else model
 
 
 def copied(model: nn.Module) -> nn.Module:
@@ -250,10 +257,10 @@ def _built_without_arguments(found: Found) -> nn.Module | None:
 
 
 def _model_in(name: str, made: Any) -> nn.Module:
+    if isinstance(made, (tuple, list)) and made:
+        made = made[0]
     if isinstance(made, nn.Module):
-        return made
-    if isinstance(made, (tuple, list)) and made and isinstance(made[0], nn.Module):
-        return made[0]
+        return uncompiled(made)
     raise TargetError(
         f"{name}() gave a {type(made).__name__}, not a model (nn.Module).",
         hint="Return the model from it.",

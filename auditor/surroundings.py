@@ -20,7 +20,7 @@ from types import ModuleType
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from auditor.errors import TargetError, TargetTimeout
-from auditor.isolation import Defaults, Interpreter
+from auditor.isolation import Defaults, Interpreter, eagerly
 from auditor.sourcemap import place_of_caller
 from auditor.spec import Spec
 from auditor.usercode import code_frame, is_users, user_code
@@ -73,7 +73,7 @@ class Surroundings:
         _load_shadowed(self._spec, self._displaced)
         outer, defaults = Interpreter.now(), Defaults.now()
         self._before = dict(sys.modules)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), eagerly():
             self._enter(outer)
             self._inside += 1
             try:

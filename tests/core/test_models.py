@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,9 @@ from auditor.isolation import seeded
 from auditor.loading import load
 from auditor.store import BatchStore
 from auditor.trial import Bench
+
+# Compiling takes much longer, even of one layer.
+EAGER_SECONDS = 5.0
 
 
 @pytest.fixture
@@ -81,7 +85,7 @@ def build_model(): return nn.Sequential(shared, nn.Linear(4, 2))
     "nn.utils.parametrizations.weight_norm(nn.Linear(4, 2))",
     "nn.utils.spectral_norm(nn.Linear(4, 2))", "nn.LazyLinear(2)",
     "torch.jit.script(nn.Linear(4, 2))", "nn.DataParallel(nn.Linear(4, 2))",
-    "torch.compile(nn.Linear(4, 2), backend='eager')",
+    "torch.compile(nn.Linear(4, 2))",
 ])
 @pytest.mark.filterwarnings("ignore")
 def test_unusual_model_objects_are_copied(write: Write, wrapped: str) -> None:
@@ -133,3 +137,21 @@ def training_step(_, batch):
 
     assert not model.training and int(model[0].num_batches_tracked) == 0
     assert all(p.grad is None for p in model.parameters())
+
+
+def test_a_compiled_model_is_tried_eagerly_under_the_users_names(write: Write) -> None:
+    target = load(write(WHOLE + """
+class Inner(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(4, 2)
+        self.compile()
+    def forward(self, x): return torch.compile(self.fc)(x)
+model = torch.compile(Inner())
+"""))
+    torch.compiler.reset()
+
+    begin = time.monotonic()
+    steps(target)
+
+    assert "fc" in target.places and time.monotonic() - begin < EAGER_SECONDS
