@@ -164,6 +164,21 @@ def compare(old: str, new: str, **options: Any) -> int:
 
 
 @main.command()
+@click.argument("folder", default=".", type=click.Path(exists=True))
+@_with(
+    click.option("--schema", is_flag=True, help="Print the JSON Schema for editors instead."),
+    _debug,
+)
+def config(folder: str, schema: bool) -> None:
+    """Print the settings in effect for FOLDER, and where each comes from."""
+    from auditor.configcommand import config_text, schema_text
+
+    place = Path(folder).absolute()
+    click.echo(schema_text().rstrip() if schema else
+               config_text(place if place.is_dir() else place.parent))
+
+
+@main.command()
 @click.argument("rule")
 @_with(_packs, _debug)
 def explain(rule: str, packs: tuple[str, ...]) -> None:

@@ -80,12 +80,12 @@ class Config:
         where = self._document.where(path, key=True) if self._document else self.file
         return ConfigError(message, where=where)
 
-    def source(self, key: str) -> str:
+    def source(self, *path: str) -> str:
         """Return `file:line` of a setting; empty if the file does not have it."""
         document = self._document
-        if document is None or not isinstance(document.data, dict) or key not in document.data:
+        if document is None or not isinstance(document.data, dict) or path[0] not in document.data:
             return ""
-        return f"{document.name}:{document.line((key,))}"
+        return f"{document.name}:{document.line(path)}"
 
 
 def load_config(folder: Path) -> Config:

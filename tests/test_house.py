@@ -76,7 +76,13 @@ def test_no_file_grows_past_one_reading() -> None:
     assert not long
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["rules"], ["explain", "dying-relu"]])
+SAVED = str(Path(__file__).parent / "reports" / "golden" / "failing.json")
+
+
+@pytest.mark.parametrize("arguments", [
+    ["--help"], ["rules"], ["explain", "dying-relu"], ["config"], ["config", "--schema"],
+    ["compare", SAVED, SAVED],
+])
 def test_a_command_that_measures_nothing_starts_without_torch(arguments: list[str]) -> None:
     program = (
         "import sys\n"

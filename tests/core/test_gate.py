@@ -192,15 +192,23 @@ def test_limits_are_judged_on_the_measurements_that_were_kept(here: Path) -> Non
     assert "[class-imbalance]" not in first.stdout
 
 
+def code_and_torch(*arguments: str) -> str:
+    """Return the exit code of a command of its own process, and whether it imported torch."""
+    program = (f"import sys\nfrom auditor.cli import main\ntry:\n    main({list(arguments)!r})\n"
+               "except SystemExit as end:\n    print(end.code, 'torch' in sys.modules)")
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    return result.stdout.splitlines()[-1]
+
+
 def test_measurements_that_were_kept_are_shown_without_torch(here: Path) -> None:
     project(here)
     audit("net.py", "--select", "data")
-    program = ("import sys\nfrom auditor.cli import main\ntry:\n"
-               "    main(['run', 'net.py', '--select', 'data'])\n"
-               "except SystemExit as end:\n    print(end.code, 'torch' in sys.modules)")
 
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert result.stdout.splitlines()[-1] == "0 False", result.stdout + result.stderr
+    assert code_and_torch("run", "net.py", "--select", "data") == "0 False"
+
+
+def test_a_saved_run_is_judged_without_torch(saved: dict[str, str]) -> None:
+    assert code_and_torch("diagnose", saved["sick"], "--select", "data") == "1 False"
 
 
 def test_the_quick_profile_says_what_it_leaves_out(here: Path) -> None:
