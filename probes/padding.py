@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -19,6 +19,9 @@ from ._losses import SeenLoss, watch_losses
 _BATCHES = 2
 # A value that fills tails and stands this often elsewhere is an ordinary value.
 _STRAY = 0.01
+# Part of the sequences that end in it, and part of the inputs that must be constant there.
+_MOST = 0.5
+_CONSTANT = 0.95
 _SHORTEST = 4
 
 
@@ -48,7 +51,7 @@ class Padding:
     def run(self, context: ProbeContext) -> None:
         """Measure, and write into the notebook."""
         stored = context.batches.train(_BATCHES)
-        filled = [filling for batch in stored if (filling := _filling(_sequences(batch)))]
+        filled = [filling for batch in stored if (filling := _filling(batch))]
         if not filled or len({filling.value for filling in filled}) > 1:
             raise NotApplicable("no target sequences that are filled up with one value")
         value = filled[0].value
@@ -65,33 +68,56 @@ class Padding:
         context.note.measure("padding_value", value)
 
 
-def _sequences(batch: Any) -> Iterator[Tensor]:
-    """Yield the (N, T) integer tensors of a batch, those of the target first."""
+def _filling(batch: Any) -> _Filling | None:
+    """Return the value that fills the ends of a batch's first sequences; None if nothing does.
+
+    Most sequences end in it, in runs of different lengths, it hardly stands anywhere else, and
+    inputs of the same length are filled up there too.
+    """
     parts = batches.split(batch)
-    for tensor in [*batches.tensors_of(parts.target), *parts.inputs]:
+    tokens = next(_sequences([*batches.tensors_of(parts.target), *parts.inputs]), None)
+    if tokens is None:
+        return None
+    value = int(tokens[:, -1].mode().values)
+    is_value = tokens == value
+    tails = is_value.flip(1).cumprod(dim=1).flip(1).bool()
+    lengths = tails.sum(dim=1)
+    stray = (is_value & ~tails).sum() / (~tails).sum().clamp(min=1)
+    ends = float((lengths > 0).double().mean())
+    if value < 0 or float(stray) > _STRAY or ends < _MOST or int(lengths.max()) < 2:
+        return None
+    if int(lengths.min()) == int(lengths.max()) or not _fill_inputs(tails, parts.inputs):
+        return None
+    return _Filling(value, *tokens.shape)
+
+
+def _sequences(tensors: Sequence[Tensor]) -> Iterator[Tensor]:
+    """Yield the (N, T) integer tensors."""
+    for tensor in tensors:
         whole = not tensor.is_floating_point() and tensor.dtype != torch.bool
         if whole and tensor.dim() == 2 and tensor.shape[0] > 1 and tensor.shape[1] >= _SHORTEST:
             yield tensor
 
 
-def _filling(sequences: Iterator[Tensor]) -> _Filling | None:
-    """Return the value that fills the ends of the first sequences; None if nothing does.
+def _fill_inputs(tails: Tensor, inputs: Sequence[Tensor]) -> bool:
+    """Tell whether inputs of the same length are constant where the targets are filled up.
 
-    The ends differ in length, and the value hardly stands anywhere else.
+    Args:
+        tails: (N, T) True at the filled positions of the targets.
+        inputs: Those of another length (of an encoder) cannot tell.
     """
-    tokens = next(sequences, None)
-    if tokens is None:
-        return None
-    value = int(tokens[:, -1].mode().values)
-    if value < 0:
-        return None
-    is_value = tokens == value
-    tails = is_value.flip(1).cumprod(dim=1).flip(1).bool()
-    lengths = tails.sum(dim=1)
-    stray = (is_value & ~tails).sum() / (~tails).sum().clamp(min=1)
-    if int(lengths.min()) == int(lengths.max()) or float(stray) > _STRAY or int(lengths.max()) < 2:
-        return None
-    return _Filling(value, *tokens.shape)
+    rows, length = tails.shape
+    aligned = [t for t in inputs if t.dim() >= 2 and t.shape[0] == rows
+               and abs(t.shape[1] - length) <= 1]
+    # Targets are often the inputs one step on, so the first filled position is left out.
+    later = tails & tails.roll(1, dims=1)
+    later[:, 0] = False
+    for tensor in aligned:
+        size = min(length, tensor.shape[1])
+        ends = tensor[:, -size:][later[:, -size:]]
+        if len(ends) == 0 or float((ends == ends[0]).double().mean()) >= _CONSTANT:
+            return True
+    return not aligned
 
 
 def _counted(loss: SeenLoss, filling: _Filling) -> tuple[float, float] | None:

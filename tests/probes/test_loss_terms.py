@@ -82,6 +82,8 @@ def test_padding_that_is_left_out_has_no_gradient(changes: dict[str, Any]) -> No
     TOKENS,
     (TOKENS > 15).long(),
     (TOKENS > 15).long().masked_fill(torch.arange(12) > 7, 0),
+    (torch.arange(12)[None] >= LENGTHS).long(),
+    TOKENS.sort(dim=1).values,
 ])
 def test_sequences_without_padding_are_not_judged(y: Tensor) -> None:
     assert observe("padding", target(Tagger, TOKENS, y)).status == "not-applicable"
