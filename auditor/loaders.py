@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -137,7 +137,11 @@ def _private(value: Any, memo: dict[int, Any]) -> Any:
     elif isinstance(value, (list, tuple)) and type(value) in (list, tuple) and len(value) < _LONG:
         twin = type(value)(_private(item, memo) for item in value)
     elif isinstance(value, (DataLoader, Dataset)) or _is_sampler(value):
-        twin = object.__new__(type(value))
+        try:
+            twin = object.__new__(type(value))
+        except TypeError:
+            # It is a list or another built-in too, and holds its samples itself.
+            return value
         memo[id(value)] = twin
         own = {k: _private(v, memo) for k, v in vars(value).items() if k != "_iterator"}
         twin.__dict__.update(own)
@@ -152,8 +156,3 @@ def _private(value: Any, memo: dict[int, Any]) -> Any:
 
 def _is_sampler(value: Any) -> bool:
     return isinstance(value, torch.utils.data.Sampler)
-
-
-def is_mapping_of_loaders(value: Any) -> bool:
-    """Tell whether a value is a dict such as {"train": loader, "val": loader}."""
-    return isinstance(value, Mapping) and "train" in value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from types import ModuleType
 from typing import Any, TypeVar
@@ -14,27 +14,23 @@ import torch
 from torch import nn
 
 from auditor import batches, lightning
-from auditor.calls import accepts, required_names
 from auditor.errors import TargetError
 from auditor.isolation import seed_all, seeded, undisturbed
 from auditor.keepsakes import Keepsakes
 from auditor.loaders import loader_source
 from auditor.models import find_model, has_lazy_layers, model_source, traits_of
 from auditor.names import (
-    LOSS,
     OPTIMIZER,
     SCHEDULER,
-    STEP,
     TRAIN_LOADER,
     VAL_LOADER,
     Found,
     Namespace,
 )
-from auditor.observation import Place
+from auditor.objective import find_objective, with_loss_on_device
 from auditor.optimizers import DEFAULT_LR, optimizer_source, scheduler_maker
 from auditor.sourcemap import (
     forget,
-    place_of_definition,
     recording,
     take_place,
 )
@@ -42,12 +38,8 @@ from auditor.spec import Spec, parse_spec
 from auditor.store import BatchStore
 from auditor.surroundings import Surroundings
 from auditor.target import (
-    ComputeLoss,
     LossResult,
     Target,
-    WithLossFunction,
-    WithModelLoss,
-    WithTrainingStep,
 )
 from auditor.trial import Bench, evaluating
 from auditor.usercode import user_code
@@ -94,7 +86,11 @@ def load(
             if home.steps_at_import:
                 target = replace(target, notes=(*target.notes, _trained(home.steps_at_import)))
         forget(*home.values())
-    return _at_home(replace(target, file=parsed.given, device=_device(device)), home, keepsakes)
+    target = replace(target, file=parsed.given)
+    if device != "cpu" or target.device.type == "cpu":
+        # A ready-made target may have chosen its device itself.
+        target = replace(target, device=_device(device))
+    return _at_home(target, home, keepsakes)
 
 
 def check(target: Target, store: BatchStore, seed: int = 0) -> LossResult:
@@ -128,7 +124,7 @@ def _target(
     loader = loader_source(data, namespace, training=True)
     val = loader_source(val_data, namespace, training=False) if val_data is not None else None
     attachment.know_length(loader.sample)
-    loss = _loss(namespace, source.sample)
+    loss = find_objective(namespace, source.sample)
     found = namespace.find(OPTIMIZER) or lightning.optimizer_of(source.sample)
     optimizer = optimizer_source(found, namespace, source)
     schedule = namespace.find(SCHEDULER)
@@ -188,7 +184,7 @@ def _at_home(target: Target, home: Surroundings, keepsakes: Keepsakes) -> Target
         return model
 
     return replace(
-        target,
+        with_loss_on_device(target),
         make_model=inside(make_model),
         make_train_loader=inside(target.make_train_loader),
         make_optimizer=inside(target.make_optimizer),
@@ -222,50 +218,6 @@ def _ready_made(spec: Spec, namespace: Namespace) -> Target | None:
         namespace.choose("model", spec.attribute)
         return None
     return next((v for v in namespace.values.values() if isinstance(v, Target)), None)
-
-
-@dataclass(frozen=True)
-class _Loss:
-    kind: str
-    compute: ComputeLoss
-    name: str = ""
-    loss_fn: Any = None
-    place: Place | None = None
-
-
-def _loss(namespace: Namespace, model: nn.Module) -> _Loss:
-    """Return forward and loss, as the user's own training does them.
-
-    A step says more than a loss function beside it: it is what is trained with.
-    """
-    step = namespace.find(STEP)
-    if step is not None:
-        place = place_of_definition(step.value)
-        return _Loss("step", WithTrainingStep(step.value), step.name, place=place)
-    if lightning.trains_itself(model):
-        place = place_of_definition(getattr(type(model), "training_step", None))
-        return _Loss("step", lightning.WithLightningStep(), "training_step", place=place)
-    found = namespace.find(LOSS)
-    if found is None:
-        return _Loss("model", WithModelLoss())
-    return _of_function(namespace, found)
-
-
-def _of_function(namespace: Namespace, found: Found) -> _Loss:
-    value = found.value
-    if isinstance(value, type) or not (isinstance(value, nn.Module) or accepts(value, 2)):
-        with user_code(f"calling {found.name}()"):
-            value = value()
-    if not callable(value):
-        raise TargetError(
-            f"{namespace.file}: {found.name}() gave a {type(value).__name__}, not a loss function.",
-            hint="The audit calls it with (output, target).",
-        )
-    place = take_place(value) or place_of_definition(value)
-    needed = [] if isinstance(value, nn.Module) else required_names(value)
-    if len(needed) == 2 and needed[0] in ("model", "net"):
-        return _Loss("step", WithTrainingStep(value), found.name, place=place)
-    return _Loss("loss", WithLossFunction(value), found.name, value, place)
 
 
 def _trained(steps: int) -> str:

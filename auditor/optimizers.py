@@ -109,6 +109,11 @@ def rebuilt(optimizer: Optimizer, parameters: Mapping[int, Tensor]) -> Optimizer
         # A scheduler puts a `step` into the instance that would step the original.
         if key != "step":
             twin.__dict__[key] = copy.deepcopy(value, memo)
+    for parameter, state in twin.state.items():
+        # Adagrad has a state before its first step, on the device of the user's model.
+        for name, value in state.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                state[name] = value.to(parameter.device)
     return twin
 
 

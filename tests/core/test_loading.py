@@ -200,3 +200,10 @@ ready = Target(
 
     assert target.name == "Mine" and target.file.endswith("model.py")
     assert isinstance(target.make_train_loader(), DataLoader) and len(steps(target)) == 3
+
+
+def test_a_loss_with_class_weights_follows_the_trials_to_their_device(write: Write) -> None:
+    target = load(write(DATA + NET + "loss_fn = nn.CrossEntropyLoss(torch.tensor([1.0, 2.0]))"),
+                  device="meta")
+
+    assert target.loss_fn.weight.is_meta and target.make_model().fc.weight.device.type == "cpu"  # type: ignore[union-attr]

@@ -165,6 +165,15 @@ def test_the_users_loader_and_generators_are_bit_equal_afterwards(failing: int) 
     assert state() == before
 
 
+def test_a_dataset_that_is_a_list_is_read_as_it_is() -> None:
+    class Listed(list[Any], Dataset[Any]):  # type: ignore[misc]  # list's + is another
+        pass
+
+    store = BatchStore(of(lambda: DataLoader(Listed(zip(X, Y, strict=True)), batch_size=8)))
+
+    assert store.train(1)[0][0].shape == (8, 4)
+
+
 def test_validation_batches_are_optional() -> None:
     with_val = BatchStore(of(lambda: [(X, Y)], make_val_loader=lambda: [(X, Y)] * 2))
 
