@@ -77,7 +77,9 @@ def members(folder: Path) -> list[Member]:
     """Write every faulty file into the folder; return them as members of the benchmark."""
     folder.mkdir(parents=True, exist_ok=True)
     return [
-        Member(fault.name, fault.write(folder), (fault.rule,), fault.also, f"healthy-{fault.parent}")
+        Member(
+            fault.name, fault.write(folder), (fault.rule,), fault.also, f"healthy-{fault.parent}"
+        )
         for fault in faults()
     ]
 

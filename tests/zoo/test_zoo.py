@@ -40,7 +40,9 @@ def test_a_member_is_diagnosed(
     if expected.get("healthy"):
         assert not alarms, {rule: finding.title for rule, finding in alarms.items()}
         return
-    allowed = set(expected.get("roots", ())) | set(expected.get("allowed", ()))
-    assert set(expected.get("roots", ())) <= roots, sorted(roots)
+    needed, any_of = set(expected.get("roots", ())), set(expected.get("any_root", ()))
+    allowed = needed | any_of | set(expected.get("allowed", ()))
+    assert needed <= roots, sorted(roots)
+    assert not any_of or any_of & roots, sorted(roots)
     assert set(expected.get("consequences", ())) <= {f.rule for f in report.findings}
     assert not (roots & set(alarms)) - allowed, sorted((roots & set(alarms)) - allowed)

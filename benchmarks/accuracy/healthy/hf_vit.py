@@ -24,7 +24,7 @@ class Digits(Dataset):
 def build_model():
     config = ViTConfig(
         image_size=8, patch_size=2, num_channels=1, hidden_size=48, num_hidden_layers=2,
-        num_attention_heads=4, intermediate_size=96, num_labels=10,
+        num_attention_heads=4, intermediate_size=96, num_labels=10, initializer_range=0.1,
     )
     return ViTForImageClassification(config)
 
@@ -34,4 +34,4 @@ val_loader = DataLoader(Digits(slice(1400, None)), batch_size=99)
 
 
 def optimizer(model):
-    return torch.optim.Adam(model.parameters(), lr=3e-3)
+    return torch.optim.Adam(model.parameters(), lr=2e-3)

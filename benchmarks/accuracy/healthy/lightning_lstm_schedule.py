@@ -41,5 +41,7 @@ class SumReader(pl.LightningModule):
 
     def configure_optimizers(self):
         opt = torch.optim.Adam(self.parameters(), lr=5e-3)
-        cycle = torch.optim.lr_scheduler.OneCycleLR(opt, max_lr=1e-2, total_steps=1000)
+        cycle = torch.optim.lr_scheduler.OneCycleLR(
+            opt, max_lr=1e-2, total_steps=500, div_factor=4
+        )
         return {"optimizer": opt, "lr_scheduler": {"scheduler": cycle, "interval": "step"}}

@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, TensorDataset
 def waves(size, seed, length=24):
     g = torch.Generator().manual_seed(seed)
     kind = torch.randint(0, 4, (size,), generator=g)
-    phase = 2 * math.pi * torch.rand(size, 1, generator=g)
+    phase = 1.5 * torch.rand(size, 1, generator=g)
     t = torch.arange(length) / length
     x = 1.2 * torch.sin(2 * math.pi * (kind.unsqueeze(1) + 1) * t + phase)
     x = x + 0.5 * torch.randn(size, length, generator=g)
