@@ -116,8 +116,17 @@ def gradient_shares(calls: Sequence[LossCall]) -> tuple[float, float] | None:
     return float(ordered[:half].sum()) / total, float(ordered[-top:].sum()) / total
 
 
-def hardest(calls: Sequence[LossCall], read: Sequence[Any], count: int = 8) -> list[Json]:
-    """Return the samples with the largest losses: position, target, prediction, loss, picture."""
+def hardest(
+    calls: Sequence[LossCall], read: Sequence[Any], starts: Sequence[int], count: int = 8,
+) -> list[Json]:
+    """Return the samples with the largest losses: position, target, prediction, loss, picture.
+
+    Args:
+        calls: The main loss call of each batch.
+        read: The batches.
+        starts: Position of each batch's first sample in the stream.
+        count: How many samples.
+    """
     found: list[tuple[float, int, int]] = []
     for number, call in enumerate(calls):
         own = task.per_sample_losses(call)
@@ -125,15 +134,12 @@ def hardest(calls: Sequence[LossCall], read: Sequence[Any], count: int = 8) -> l
             return []
         values, indices = own.topk(min(count, len(own)))
         found += [(float(v), number, int(i)) for v, i in zip(values, indices, strict=True)]
-    offsets = [0]
-    for batch in read:
-        offsets.append(offsets[-1] + batches.length(batch))
     rows: list[Json] = []
     for loss, number, index in sorted(found, reverse=True)[:count]:
         call = calls[number]
         target = call.target[index] if call.target is not None else None
         row: dict[str, Json] = {
-            "index": offsets[number] + index, "loss": loss,
+            "index": starts[number] + index, "loss": loss,
             "target": _shown(target), "prediction": _prediction(call, index),
         }
         picture = _picture(read[number], index)

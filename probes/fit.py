@@ -122,7 +122,9 @@ def _epochs(context: ProbeContext, steps: int, epoch: int) -> Iterator[Any]:
         read = (context.batches.train(left) if not number
                 else context.batches.another_epoch(left, number))
         for batch in read:
-            yield batches.private(batch)
+            # Batch normalisation takes no last batch of one sample; that is another finding.
+            if batches.length(batch) > 1 or batches.length(read[0]) == 1:
+                yield batches.private(batch)
         done, number = done + max(len(read), 1), number + 1
 
 
@@ -193,9 +195,18 @@ def _note_run(context: ProbeContext, run: _Run, epoch: int, seen: Sequence[Any])
     else:
         note.measure("easy_half_gradient_share", shares[0])
         note.measure("hardest_gradient_share", shares[1])
-    rows = hardest(last.calls, seen)
+    rows = hardest(last.calls, seen, _starts(context, seen))
     if rows:
         note.table("hardest_samples", rows)
+
+
+def _starts(context: ProbeContext, chosen: Sequence[Any]) -> list[int]:
+    """Return the position of each chosen batch's first sample in the training stream."""
+    places, position = {}, 0
+    for batch in context.batches.training_pass.batches:
+        places[id(batch)] = position
+        position += batches.length(batch)
+    return [places[id(batch)] for batch in chosen]
 
 
 def _note_validation(context: ProbeContext, run: _Run, epoch: int) -> None:
@@ -256,6 +267,7 @@ def _number(target: Any) -> Any:
 
 def _some(read: Sequence[Any], samples: int) -> list[Any]:
     """Return batches spread evenly over those read, of about so many samples."""
+    read = [batch for batch in read if batches.length(batch) > 1] or list(read)
     if not read:
         return []
     count = max(1, min(len(read), -(-samples // max(batches.length(read[0]), 1))))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -135,7 +136,9 @@ def _statistics(context: ProbeContext, bench: Bench) -> None:
         note.absent("no batch normalisation keeps running statistics in training mode", *names)
         return
     steps = context.affordable_steps(_STEPS, minimum=_FEWEST_STEPS)
-    for batch in context.batches.cycled(steps):
+    full = _full(context.batches.train(steps))
+    for step in range(steps):
+        batch = batches.private(full[step % len(full)])
         if context.seconds_left() < 0 or not math.isfinite(bench.step(batch)):
             break
         note.steps += 1
@@ -143,8 +146,8 @@ def _statistics(context: ProbeContext, bench: Bench) -> None:
     running = {path: Statistics(m.running_mean.clone(), m.running_var.clone())  # type: ignore[union-attr]
                for path, m in layers.items()}
     with watching(bench.model, listener), torch.no_grad():
-        for batch in context.batches.cycled(_PASSES):
-            bench.loss(batch)
+        for batch in full[:_PASSES]:
+            bench.loss(batches.private(batch))
     epoch = _steps_of_an_epoch(context)
     for path, module in layers.items():
         if path not in listener.seen:
@@ -155,6 +158,11 @@ def _statistics(context: ProbeContext, bench: Bench) -> None:
         note.measure("statistics_horizon",
                      1 / momentum / epoch if momentum > 0 else math.inf, path or "model")
         note.measure("statistics_momentum", momentum, path or "model")
+
+
+def _full(read: Sequence[Any]) -> list[Any]:
+    """Return the batches that are as large as the first; a last one of one sample would raise."""
+    return [batch for batch in read if batches.length(batch) >= batches.length(read[0])]
 
 
 def _steps_of_an_epoch(context: ProbeContext) -> int:

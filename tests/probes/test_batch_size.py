@@ -1,0 +1,91 @@
+"""Gradient noise, memory and throughput."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from builders import observe, target
+from torch import Tensor, nn
+
+from auditor.isolation import seeded
+from auditor.observation import Observation
+from auditor.probes._memory_use import saved_bytes
+from auditor.probes._noise_scale import GradientNoise, microbatches
+from auditor.trial import Bench
+
+G = torch.Generator().manual_seed(0)
+X = torch.randn(2048, 10, generator=G)
+Y = X @ torch.randn(10, 1, generator=G) + 2.0 * torch.randn(2048, 1, generator=G)
+
+
+def number(observation: Observation, name: str) -> float:
+    value = observation.value(name)
+    assert isinstance(value, (int, float)), f"{name}: {observation.absent} {observation.missed}"
+    return float(value)
+
+
+def linear() -> nn.Module:
+    return nn.Linear(10, 1)
+
+
+def test_the_noise_scale_is_near_that_of_all_per_sample_gradients() -> None:
+    audited = target(linear, X, Y, nn.MSELoss(), batch_size=64, shuffle=False)
+    batch = (X, Y)
+    with seeded(0):
+        bench = Bench(audited)
+        noise = GradientNoise([], [])
+        noise.add(bench, microbatches([batch], 8, 256))
+        bench.backward(batch)
+        error = (bench.model(X) - Y).detach()
+        rows = torch.cat([2 * error * X, 2 * error], dim=1)
+    mean = rows.mean(dim=0)
+    variance = float((rows - mean).square().sum() / (len(rows) - 1))
+
+    assert noise.variances[0] == pytest.approx(variance, rel=0.15)
+    assert noise.squares[0] == pytest.approx(float(mean.square().sum()), rel=0.2)
+
+
+def test_small_batches_are_noise_and_large_ones_are_not() -> None:
+    small, large = (
+        observe("batch_size", target(linear, X, Y, nn.MSELoss(), lr=1e-2, batch_size=size))
+        for size in (2, 1024))
+
+    assert number(small, "noise_over_batch") > 4 * number(large, "noise_over_batch")
+    assert number(large, "steps_per_epoch") == 2
+
+
+def test_saved_memory_grows_in_a_straight_line() -> None:
+    def mlp() -> nn.Module:
+        return nn.Sequential(nn.Linear(10, 64), nn.ReLU(), nn.Linear(64, 1))
+
+    with seeded(0):
+        bench = Bench(target(mlp, X, Y, nn.MSELoss()))
+        sizes = [saved_bytes(bench, (X[:n].clone(), Y[:n].clone())) for n in (2, 4, 64)]
+    slope = (sizes[1] - sizes[0]) / 2
+
+    assert sizes[2] == pytest.approx(sizes[0] + 62 * slope, rel=0.02)
+
+
+def test_the_table_holds_powers_of_two_with_scaled_rates() -> None:
+    found = observe("batch_size", target(
+        linear, X, Y, nn.MSELoss(), optimizer=torch.optim.SGD, lr=0.01, batch_size=64))
+    rows = found.tables["batch_sizes"]
+    assert isinstance(rows, list)
+    rates = {row["batch_size"]: row["lr"] for row in rows if isinstance(row, dict)}
+
+    assert rates[64] == 0.01
+    assert rates[128] == pytest.approx(0.02)
+    assert number(found, "fastest_batch") >= 64
+    assert found.value("scaling_rule") == "linear"
+
+
+def test_a_loss_that_compares_samples_has_no_noise_scale() -> None:
+    class Contrast(nn.Module):
+        def forward(self, output: Tensor, other: Tensor) -> Tensor:
+            labels = torch.arange(len(output))
+            return nn.functional.cross_entropy(output @ other.T, labels)
+
+    found = observe("batch_size", target(
+        lambda: nn.Linear(10, 10), X, X.clone(), Contrast(), batch_size=32))
+
+    assert "noise_scale" in found.absent

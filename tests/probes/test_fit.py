@@ -1,0 +1,154 @@
+"""The fit probe and its parts on small tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from builders import observe, target
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the field's name for it
+
+from auditor.losscall import LossCall
+from auditor.observation import Observation
+from auditor.probes._evaluate import gradient_shares
+
+FEATURES, CLASSES = 20, 4
+
+
+def data(samples: int, seed: int, noise: float = 0.0) -> tuple[Tensor, Tensor]:
+    g = torch.Generator().manual_seed(seed)
+    truth = torch.randn(FEATURES, CLASSES, generator=torch.Generator().manual_seed(9))
+    x = torch.randn(samples, FEATURES, generator=g)
+    y = (x @ truth).argmax(dim=1)
+    wrong = torch.rand(samples, generator=g) < noise
+    return x, torch.where(wrong, torch.randint(0, CLASSES, (samples,), generator=g), y)
+
+
+def mlp(width: int = 64, *, middle: nn.Module | None = None) -> nn.Module:
+    return nn.Sequential(nn.Linear(FEATURES, width), nn.ReLU(), middle or nn.Identity(),
+                         nn.Linear(width, CLASSES))
+
+
+def number(observation: Observation, name: str) -> float:
+    value = observation.value(name)
+    assert isinstance(value, (int, float)), f"{name}: {observation.absent} {observation.missed}"
+    return float(value)
+
+
+def test_learning_noisy_labels_by_heart_opens_a_gap_and_raises_validation() -> None:
+    x, y = data(200, 0, noise=0.4)
+    found = observe("fit", target(lambda: mlp(256), x, y, lr=1e-2, val=data(400, 1, noise=0.4)))
+
+    assert number(found, "fit_gap") > 0.3
+    assert number(found, "val_rise_z") > 4
+    assert number(found, "fit_best_step") < number(found, "fit_steps")
+
+
+def test_enough_clean_data_leave_no_gap() -> None:
+    found = observe("fit", target(mlp, *data(3000, 0), lr=3e-3, val=data(600, 1)))
+
+    assert number(found, "fit_gap") < 0.08
+    assert number(found, "val_rise") < 0.03
+    assert abs(number(found, "early_val_excess")) < 0.1
+    assert number(found, "eval_mode_excess") == pytest.approx(0, abs=1e-6)
+
+
+def test_without_validation_data_nothing_is_said_of_them() -> None:
+    found = observe("fit", target(mlp, *data(600, 0)))
+
+    assert "fit_gap" in found.absent
+    assert number(found, "fit_level") < 1
+
+
+class Squeezed(nn.Module):
+    """Two units where twenty features matter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(FEATURES, 1), nn.ReLU(), nn.Linear(1, CLASSES))
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.net(x)
+        return out
+
+
+def test_neighbours_lead_where_the_model_is_too_small() -> None:
+    g = torch.Generator().manual_seed(0)
+    centres = 3 * torch.randn(CLASSES, FEATURES, generator=g)
+    y = torch.randint(0, CLASSES, (1200,), generator=g)
+    x = centres[y] + torch.randn(1200, FEATURES, generator=g)
+    small, fitting = (
+        observe("fit", target(make, x[:900], y[:900], lr=1e-2, val=(x[900:], y[900:])))
+        for make in (Squeezed, mlp))
+
+    assert number(small, "neighbours_lead") > 0.1
+    assert number(fitting, "neighbours_lead") < 0.05
+
+
+class HandMade(nn.Module):
+    """Dropout without its scale."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * (torch.rand_like(x) < 0.3) if self.training else x
+
+
+def test_eval_mode_that_computes_something_else_is_worse_on_the_same_samples() -> None:
+    x, y = data(900, 0, noise=0.2)
+    found = observe("fit", target(lambda: mlp(middle=HandMade()), x, y, lr=1e-2,
+                                  val=data(300, 1)))
+
+    assert number(found, "eval_mode_excess") > 0.1
+
+
+def test_validation_labels_of_another_numbering_are_far_off_in_the_first_epoch() -> None:
+    val_x, val_y = data(400, 1)
+    found = observe("fit", target(mlp, *data(2000, 0), lr=1e-2,
+                                  val=(val_x, (val_y + 1) % CLASSES)))
+
+    assert number(found, "early_val_excess") > 0.3
+    assert number(found, "early_val_excess_z") > 4
+
+
+def test_the_hardest_samples_are_those_with_wrong_labels() -> None:
+    x, y = data(480, 0)
+    wrong = {3, 100, 251, 400}
+    for index in wrong:
+        y[index] = (y[index] + 2) % CLASSES
+    found = observe("fit", target(mlp, x, y, lr=3e-3, shuffle=False))
+    rows: Any = found.tables["hardest_samples"]
+    shown = {row["index"] for row in rows}
+
+    assert len(wrong & shown) >= 3
+    assert all(row["loss"] > 0 and row["target"] != row["prediction"] for row in rows[:3])
+
+
+def test_pictures_come_with_image_samples() -> None:
+    g = torch.Generator().manual_seed(0)
+    x, y = torch.rand(300, 1, 28, 28, generator=g), torch.arange(300) % CLASSES
+    found = observe("fit", target(
+        lambda: nn.Sequential(nn.Flatten(), nn.Linear(784, CLASSES)), x, y))
+    rows: Any = found.tables["hardest_samples"]
+
+    assert len(rows[0]["picture"]) == len(rows[0]["picture"][0]) == 16
+
+
+def test_shares_of_the_gradient_match_those_of_separate_backward_passes() -> None:
+    g = torch.Generator().manual_seed(0)
+    logits, labels = 3 * torch.randn(400, 5, generator=g), torch.randint(0, 5, (400,), generator=g)
+    call = LossCall("cross_entropy", logits, labels, {"reduction": "mean", "ignore_index": -100},
+                    None, False, False)
+    losses, norms = [], []
+    for row, label in zip(logits, labels, strict=True):
+        own = row.clone().requires_grad_()
+        loss = F.cross_entropy(own[None], label[None])
+        norms.append(float(torch.autograd.grad(loss, own)[0].norm()))
+        losses.append(float(loss.detach()))
+    order = sorted(range(400), key=lambda i: losses[i])
+    total = sum(norms)
+    shares = gradient_shares([call])
+
+    assert shares is not None
+    assert shares[0] == pytest.approx(sum(norms[i] for i in order[:200]) / total, rel=1e-5)
+    assert shares[1] == pytest.approx(sum(norms[i] for i in order[-4:]) / total, rel=1e-5)
