@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -163,7 +164,7 @@ class ProbeContext:
         Raises:
             OutOfTime: Not even `minimum` steps fit.
         """
-        if self.step_seconds <= 0:
+        if self.step_seconds <= 0 or math.isinf(self.deadline):
             return wanted
         fitting = int(self.seconds_left() / self.step_seconds)
         if fitting < minimum:
