@@ -133,9 +133,7 @@ def _target(
         "step" if loss.kind == "step" else "loss": loss.name,
         "optimizer": optimizer.name, "scheduler": schedule.name if schedule else "",
     }
-    notes = [*source.notes, *loader.notes, *(val.notes if val else ())]
-    if not optimizer.given:
-        notes.append(f"The file has no optimizer; AdamW(lr={DEFAULT_LR:g}) stands in for it.")
+    stands_in = f"The file has no optimizer; AdamW(lr={DEFAULT_LR:g}) stands in for it."
     return Target(
         name=type(source.sample).__name__,
         file=namespace.file,
@@ -150,13 +148,14 @@ def _target(
         reinitialises=source.reinitialises,
         optimizer_given=optimizer.given,
         places=source.places,
-        optimizer_place=take_place(optimizer.sample) if optimizer.given else None,
+        optimizer_place=take_place(optimizer.sample),
         loader_place=take_place(loader.sample),
         val_loader_place=take_place(val.sample) if val else None,
         loss_place=loss.place,
         model_place=source.places.get(""),
         names={role: name for role, name in names.items() if name},
-        notes=tuple(notes),
+        notes=(*source.notes, *loader.notes, *(val.notes if val else ()),
+               *(() if optimizer.given else (stands_in,))),
         traits=traits_of(source.sample),
     )
 

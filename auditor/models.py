@@ -109,7 +109,14 @@ def model_source(
 
     if isinstance(found.value, nn.Module):
         return _of_object(found, uncompiled(found.value), hand_out, born, run_again)
+    return _of_function(found, namespace, seed, hand_out, born, run_again)
 
+
+def _of_function(
+    found: Found, namespace: Namespace, seed: int, hand_out: Callable[[nn.Module], nn.Module],
+    born: MutableMapping[Tensor, str], run_again: Callable[[], ModuleType] | None,
+) -> ModelSource:
+    """Return a source that calls the user's function or class for each model."""
     def build() -> nn.Module:
         return _model_in(found.name, call_filled(found.name, found.value, (), namespace.values))
 
