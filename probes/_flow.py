@@ -25,6 +25,8 @@ from ._structure import stack_entries
 # They read the shape or the type of their argument, not its values.
 _SHAPE_ONLY = ("zeros_like", "ones_like", "empty_like", "full_like", "rand_like", "randn_like",
                "randint_like", "new_zeros", "new_ones", "new_empty", "new_full", "new_tensor")
+# A derivative (`torch.autograd.grad`) does not depend on all that its function depends on.
+_DERIVATIVE = "grad"
 _FIRST_ONLY = ("view_as", "expand_as", "reshape_as", "type_as", "to")
 # They hand values to Python or numpy, where nothing can be followed.
 _EXITS = ("numpy", "item", "tolist", "__float__", "__int__", "__array__")
@@ -101,7 +103,7 @@ class Flow:
     def on_function(self, call: Call) -> None:
         """Hand the traces of the arguments on to the output."""
         name = getattr(call.function, "__name__", "")
-        if name in _SHAPE_ONLY:
+        if name in _SHAPE_ONLY or name == _DERIVATIVE:
             return
         inputs = list(tensors_in((call.args, call.kwargs)))
         if name in _FIRST_ONLY:

@@ -137,6 +137,18 @@ def test_a_branch_of_zeros_is_no_cut() -> None:
     assert cut(make_model) == (set(), set())
 
 
+def test_a_bias_that_a_derivative_does_not_depend_on_is_not_cut() -> None:
+    def step(model: nn.Module, batch: Any) -> Tensor:
+        x = batch[0].requires_grad_()
+        (force,) = torch.autograd.grad(model(x).sum(), x, create_graph=True)
+        return F.mse_loss(force, torch.zeros_like(force))
+
+    lost, _ = cut(lambda: nn.Sequential(nn.Linear(20, 8), nn.Tanh(), nn.Linear(8, 1)),
+                  compute=WithTrainingStep(step))
+
+    assert lost == set()
+
+
 def test_frozen_parameters_are_not_judged() -> None:
     def make_model() -> nn.Module:
         model = WithoutGrad()
