@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from auditor.counterfactual import Runs, mean_curve
+from auditor.counterfactual import SEEDS, Runs, mean_curve
 from auditor.finding import TrialOutcome, TrialStatus
 from auditor.observation import Json
 
@@ -17,6 +17,8 @@ _ERRORS = 2.0
 _LEAST_LOSS = 0.03
 _LEAST_SCORE = 0.02
 _POINTS = 40
+# Seeds that have to agree: the first ones all, of more this share.
+_AGREE = 0.75
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,14 @@ def outcome(before: Runs, after: Runs, *, same_loss: bool, steps: int) -> TrialO
     )
 
 
+def is_open(before: Runs, after: Runs, *, same_loss: bool) -> bool:
+    """Tell whether more seeds could show that a fix helps."""
+    if after.problem or before.problem:
+        return False
+    found = measures(before, after, same_loss=same_loss)
+    return verdict(found) == "no-effect" and any(one.gain > 0 for one in found)
+
+
 def gain_of(before: Runs, after: Runs, *, same_loss: bool) -> float:
     """Return how much better `after` is, for ranking: by the first measure."""
     if after.problem:
@@ -99,11 +109,11 @@ def _status(gains: Sequence[Sequence[float]], flat: Sequence[float], least: floa
     noise = stdev(flat) / math.sqrt(len(flat)) if len(flat) > 1 and all(
         map(math.isfinite, flat)) else 0.0
     limit = max(least, _ERRORS * noise)
-    if min(means) > 0 and mean > limit:
+    better, worse = (sum(sign * mean > 0 for mean in means) for sign in (1, -1))
+    agree = max(_AGREE * len(means), min(len(means), SEEDS))
+    if better >= agree and mean > limit:
         return "helps"
-    if max(means) < 0 and mean < -limit:
-        return "harms"
-    return "no-effect"
+    return "harms" if worse >= agree and mean < -limit else "no-effect"
 
 
 def _difference(before: float, after: float, sign: int) -> float:

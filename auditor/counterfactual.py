@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
@@ -22,6 +22,8 @@ from auditor.target import Target
 from auditor.trial import Bench, evaluating
 
 SEEDS = 2
+# What a comparison that is not clear after the first seeds gets.
+MORE_SEEDS = 4
 JUDGES = 6
 # The measure is looked at before the first step and at the end of each of these parts.
 LOOKS = 4
@@ -103,12 +105,15 @@ class Lab:
             self._targets[key] = (tuple(mended), together(self.target, mended))
         return self._targets[key][1]
 
-    def runs(self, mended: Sequence[Mended], judging: Sequence[Mended]) -> Runs:
+    def runs(
+        self, mended: Sequence[Mended], judging: Sequence[Mended], seeds: int = SEEDS,
+    ) -> Runs:
         """Return what the version does, judged on the forward, loss and data of another one.
 
         Args:
             mended: Remedies of the version that is trained.
             judging: Remedies of the version that judges it.
+            seeds: At least that many; runs that were made are kept.
 
         Raises:
             OutOfTime: The time is over before all seeds have run.
@@ -116,10 +121,11 @@ class Lab:
         validates = any(one.judges == "validation" for one in judging)
         balanced = any(one.balanced for one in judging)
         key = (tuple(map(id, mended)), tuple(map(id, judging)))
-        if key not in self._done:
-            self._done[key] = self._all_seeds(
-                self.version(mended), _Judge(self, self.version(judging), validates, balanced))
-        return self._done[key]
+        known = self._done.setdefault(key, Runs())
+        if len(known.curves) < seeds and not known.problem:
+            self._extend(known, seeds, self.version(mended), lambda: _Judge(
+                self, self.version(judging), validates, balanced))
+        return known
 
     def store(self, target: Target) -> BatchStore:
         """Return the batches of a version; versions that change no data share them."""
@@ -134,22 +140,23 @@ class Lab:
         for opened in self._opened:
             opened.close()
 
-    def _all_seeds(self, target: Target, judge: _Judge) -> Runs:
-        runs = Runs()
+    def _extend(
+        self, runs: Runs, seeds: int, target: Target, make_judge: Callable[[], _Judge],
+    ) -> None:
         try:
             train, _ = divided(self.store(target).train(self.steps + JUDGES))
-            for number in range(SEEDS):
+            judge = make_judge()
+            for number in range(len(runs.curves), seeds):
                 with seeded(self.seed + 1000 * number):
                     self._one_seed(target, judge, train, number, runs)
         except TargetError as problem:
             runs.problem = problem.message
-        return runs
 
     def _one_seed(
         self, target: Target, judge: _Judge, train: Sequence[Any], number: int, runs: Runs,
     ) -> None:
         bench = Bench(target)
-        turn = number * len(train) // SEEDS
+        turn = number * len(train) // MORE_SEEDS
         curve: list[float] = []
         looks = [judge.look(bench)]
         for step in range(self.steps):

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from auditor.candidate import Candidate
 from auditor.errors import AuditorError
 from auditor.isolation import undisturbed
 from auditor.probe import Probe
@@ -16,7 +17,7 @@ from auditor.rule import Rule
 from auditor.session import Progress, Session, Settings
 from auditor.store import BatchStore
 from auditor.target import Target
-from auditor.tryout import Bounds, Candidate, Tryout
+from auditor.tryout import Bounds, Tryout
 
 # What the probes leave of the budget for the trials.
 RESERVE = 0.2

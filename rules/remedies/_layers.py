@@ -23,7 +23,7 @@ def graph_of(case: Case) -> LayerGraph:
         TargetError: The user's code failed.
     """
     def see(bench: Bench, batch: Any) -> LayerGraph:
-        graph = LayerGraph(bench.model, spread=False)
+        graph = LayerGraph(bench.model, sizes=False)
         with watching(bench.model, graph):
             loss = bench.loss(batch).loss
         if loss.grad_fn is None:
