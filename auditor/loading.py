@@ -29,11 +29,7 @@ from auditor.names import (
 )
 from auditor.objective import find_objective, with_loss_on_device
 from auditor.optimizers import DEFAULT_LR, optimizer_source, scheduler_maker
-from auditor.sourcemap import (
-    forget,
-    recording,
-    take_place,
-)
+from auditor.sourcemap import forget, place_of_name, recording, take_place
 from auditor.spec import Spec, parse_spec
 from auditor.store import BatchStore
 from auditor.surroundings import Surroundings
@@ -133,6 +129,7 @@ def _target(
         "step" if loss.kind == "step" else "loss": loss.name,
         "optimizer": optimizer.name, "scheduler": schedule.name if schedule else "",
     }
+    named = partial(place_of_name, str(namespace.values["__file__"]))
     stands_in = f"The file has no optimizer; AdamW(lr={DEFAULT_LR:g}) stands in for it."
     return Target(
         name=type(source.sample).__name__,
@@ -148,10 +145,10 @@ def _target(
         reinitialises=source.reinitialises,
         optimizer_given=optimizer.given,
         places=source.places,
-        optimizer_place=take_place(optimizer.sample),
-        loader_place=take_place(loader.sample),
-        val_loader_place=take_place(val.sample) if val else None,
-        loss_place=loss.place,
+        optimizer_place=take_place(optimizer.sample) or named(optimizer.name),
+        loader_place=take_place(loader.sample) or named(loader.name),
+        val_loader_place=take_place(val.sample) or named(val.name) if val else None,
+        loss_place=loss.place or named(loss.name),
         model_place=source.places.get(""),
         names={role: name for role, name in names.items() if name},
         notes=(*source.notes, *loader.notes, *(val.notes if val else ()),

@@ -129,6 +129,18 @@ def place_of_definition(defined: object) -> Place | None:
     return place_of_line(file, _past_decorators(file, line))
 
 
+def place_of_name(file: str, name: str) -> Place | None:
+    """Return the top-level statement of a file that binds a name; None when there is none."""
+    for node in reversed(ast.parse("".join(linecache.getlines(file))).body):
+        targets = getattr(node, "targets", [getattr(node, "target", None)])
+        bound = [part.id for target in targets if target is not None
+                 for part in ast.walk(target) if isinstance(part, ast.Name)]
+        if name in (*bound, getattr(node, "name", None)):
+            return place_of_line(file, _past_decorators(file, node.lineno)
+                                 if hasattr(node, "name") else node.lineno)
+    return None
+
+
 def place_of_line(file: str, line: int) -> Place:
     """Return the place of a whole line, without its indentation."""
     code = linecache.getline(file, line).rstrip()

@@ -54,6 +54,7 @@ def test_without_an_optimizer_one_stands_in_and_the_report_says_so(write: Write)
     built = target.make_optimizer(target.make_model())
 
     assert isinstance(built, torch.optim.AdamW) and built.defaults["lr"] == 1e-3
+    assert target.optimizer_place is None
     assert not target.optimizer_given and "AdamW(lr=0.001)" in target.notes[-1]
 
 
