@@ -71,8 +71,8 @@ def _path(request: Request) -> Path:
     settings = request.effective
     asked = [
         os.getcwd(), request.target, dict(settings.names), settings.seed, settings.device,
-        settings.budget_seconds, settings.profile, sorted(rule.id for rule in request.rules),
-        [_content(pack) for pack in request.packs], _versions(),
+        settings.budget_seconds, settings.profile, request.trials,
+        sorted(rule.id for rule in request.rules), [_content(pack) for pack in request.packs], _versions(),
     ]
     text = json.dumps(asked, sort_keys=True)
     return _folder() / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
@@ -95,8 +95,9 @@ def _versions() -> list[str]:
 
 
 def _own_content() -> str:
-    """Return a hash of the core and of our probes and rules, which change while developing."""
-    modules = {"auditor", *(plugin.module for group in (registry.PROBES, registry.RULES)
+    """Return a hash of the core and of our wings, which change while developing."""
+    groups = (registry.PROBES, registry.RULES, registry.REMEDIES)
+    modules = {"auditor", *(plugin.module for group in groups
                             for plugin in registry.plugins(group) if plugin.is_ours)}
     found: set[Path] = set()
     for module in modules:

@@ -124,6 +124,8 @@ def main() -> None:
                  help="Keep the observations, to judge them again with `audit diagnose`."),
     click.option("--no-cache", is_flag=True,
                  help="Measure, even if nothing has changed since an earlier run."),
+    click.option("--no-trials", is_flag=True,
+                 help="Do not try the fixes of what was found."),
     *_JUDGING, *_NAMES,
 )
 def run(target: str | None, **options: Any) -> int:
@@ -161,6 +163,21 @@ def compare(old: str, new: str, **options: Any) -> int:
     from auditor.comparecommand import compare_command
 
     return compare_command(Path(old), Path(new), options)
+
+
+@main.command()
+@click.argument("path", type=click.Path())
+@_with(click.option("--force", is_flag=True, help="Overwrite files that are there."), _debug)
+def init(path: str, force: bool) -> int:
+    """Write a target file, a configuration and a workflow for the training script PATH.
+
+    The script, or the folder PATH, is read and never run.
+    """
+    from auditor.initcommand import init_command
+
+    written = init_command(Path(path), force=force)
+    click.echo(written.text)
+    return written.exit_code
 
 
 @main.command()

@@ -5,15 +5,43 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from auditor.finding import Finding, Fix, Verdict
+from auditor.finding import Finding, Fix, TrialOutcome, Verdict
 from auditor.report import Report
 
+# How the reason begins for which a rule fired on a mended copy only.
+_BEHIND = "found with"
 _ORDER = {"helps": 0, "untried": 1, "no-effect": 2, "harms": 3}
 
 
 def recommended(fixes: Sequence[Fix]) -> tuple[Fix, ...]:
     """Return the fixes, those first that helped, those last that did not."""
     return tuple(sorted(fixes, key=lambda fix: (_ORDER[fix.trial.status], -_gain(fix))))
+
+
+def with_trials(report: Report, former: Report) -> Report:
+    """Return a report that was judged anew with the trials of a former judgement.
+
+    Args:
+        report: The new judgement.
+        former: What was judged before, with the outcomes of its trials.
+    """
+    tried = {finding.fingerprint: finding for finding in former.findings
+             if any(fix.trial != TrialOutcome() for fix in finding.fixes)}
+    if not tried:
+        return report
+    rules = {finding.rule for finding in report.findings}
+    behind = [finding for finding in tried.values() if finding.rule not in rules
+              and former.verdicts[finding.rule].reason.startswith(_BEHIND)]
+    findings = [replace(finding, fixes=tried[finding.fingerprint].fixes)
+                if finding.fingerprint in tried else finding for finding in report.findings]
+    resolves = {finding.rule: fix.trial.resolves for finding in findings
+                for fix in finding.fixes if fix.trial.resolves}
+    kept = {finding.fingerprint for finding in (*findings, *behind)}
+    # What all fixes did together says nothing of another set of findings.
+    joint = report.joint if kept >= set(tried) else None
+    return explained_by_trial(
+        replace(report, findings=(*findings, *behind), joint=joint),
+        {finding.rule for finding in behind}, resolves)
 
 
 def revealed(report: Report, mended: Report) -> list[Finding]:
@@ -41,9 +69,9 @@ def explained_by_trial(
         behind: Rules that were found only on the mended copy.
         resolves: Rule that was mended alone -> findings that were gone then.
     """
-    hiders = ", ".join(rule for rule in resolves) or "the other findings"
+    hiders = ", ".join(rule for rule in resolves if rule not in behind) or "the other findings"
     verdicts = {**report.verdicts, **{
-        rule: Verdict("fired", f"found with {hiders} mended") for rule in behind}}
+        rule: Verdict("fired", f"{_BEHIND} {hiders} mended") for rule in behind}}
     findings = {finding.rule: finding for finding in report.findings if not finding.ignored}
     aside = tuple(finding for finding in report.findings if finding.ignored)
     for cause, gone in resolves.items():

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from auditor.candidate import Candidate
 from auditor.errors import AuditorError
 from auditor.isolation import undisturbed
+from auditor.judge import overall
 from auditor.probe import Probe
 from auditor.remedy import Remedy
 from auditor.report import Report
@@ -71,9 +72,19 @@ def tried(
                 audited.target, store, audited.remedies, audited.settings.seed,
                 audited.step_seconds, deadline,
                 lambda target, long: _again(report, audited, target, long, deadline)))
-            return tryout.run(), tryout.chosen
+            return _timed(tryout.run(), left - (deadline - time.monotonic())), tryout.chosen
         finally:
             store.close()
+
+
+def _timed(report: Report, seconds: float) -> Report:
+    """Return the report with its verdict by all findings, and with the time of the trials."""
+    report = replace(report, verdict=overall(report))
+    measured = report.environment.get("seconds")
+    if not isinstance(measured, (int, float)) or math.isnan(seconds):
+        return report
+    return replace(report, environment={
+        **report.environment, "seconds": round(measured + seconds, 2)})
 
 
 def _again(

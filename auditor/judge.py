@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from auditor.diagnosis import diagnose
-from auditor.finding import Finding, Severity, TrialOutcome
+from auditor.evidence import with_trials
+from auditor.finding import Severity
 from auditor.ignores import Ignore, comments, unused_notes
 from auditor.observation import Place
 from auditor.report import Overall, Report, RuleSummary
@@ -50,10 +51,8 @@ def judge(report: Report, rules: Sequence[Rule], limits: Limits | None = None) -
                                     rule.title_pass) for rule in rules},
     )
     unused = unused_notes(limits.ignores, diagnosis.used, judged)
-    return replace(
-        _with_trials(judged, report.findings), verdict=overall(judged),
-        remarks=(*problems, *unused),
-    )
+    judged = with_trials(judged, report)
+    return replace(judged, verdict=overall(judged), remarks=(*problems, *unused))
 
 
 def scene_of(report: Report, limits: Limits) -> Scene:
@@ -77,21 +76,6 @@ def scene_of(report: Report, limits: Limits) -> Scene:
         quantities=report.quantities,
         **found,
     )
-
-
-def _with_trials(report: Report, before: Sequence[Finding]) -> Report:
-    """Return the report with the trials of fixes that an earlier judgement led to."""
-    tried = {(finding.rule, finding.layers, fix.remedy): fix.trial for finding in before
-             for fix in finding.fixes if fix.trial != TrialOutcome()}
-    if not tried:
-        return report
-    kept = tuple(
-        replace(finding, fixes=tuple(
-            replace(fix, trial=tried.pop((finding.rule, finding.layers, fix.remedy), fix.trial))
-            for fix in finding.fixes))
-        for finding in report.findings)
-    # What all fixes did together says nothing of another set of findings.
-    return replace(report, findings=kept, joint=None if tried else report.joint)
 
 
 def _place(raw: object) -> Place | None:

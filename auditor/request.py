@@ -39,6 +39,7 @@ class Request:
         packs: Rule packs of the user.
         rules: The selected rules.
         limits: Thresholds, severities and ignores of the user.
+        trials: Try the fixes of what is found.
     """
 
     target: str
@@ -47,6 +48,7 @@ class Request:
     packs: tuple[Path, ...]
     rules: tuple[Rule, ...]
     limits: Limits
+    trials: bool = True
 
     def measure(self, on_progress: Callable[[Progress], None] | None = None) -> Report:
         """Run the audit. This imports torch.
@@ -63,7 +65,7 @@ class Request:
                 self.target, budget_seconds=settings.budget_seconds, seed=settings.seed,
                 device=settings.device, select=[rule.id for rule in self.rules],
                 packs=self.packs, names=settings.names, limits=self.limits,
-                profile=settings.profile, on_progress=on_progress,
+                profile=settings.profile, trials=self.trials, on_progress=on_progress,
             )
 
 
@@ -103,7 +105,8 @@ def _checked(target: str, config: Config, options: Mapping[str, Any]) -> Request
     rules = chosen_rules(known, select or config.select, (*config.ignore, *ignore))
     if not rules:
         raise UsageError("No rule is left to judge: all that is selected is ignored.")
-    return Request(target, config, settle(config, options), packs, rules, limits)
+    return Request(target, config, settle(config, options), packs, rules, limits,
+                   trials=not options.get("no_trials"))
 
 
 def _folder_of(target: str) -> Path:
