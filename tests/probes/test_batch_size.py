@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from auditor.probes._memory_use import saved_bytes
+from auditor.probes._noise_scale import GradientNoise, microbatches
 from builders import observe, target
 from torch import Tensor, nn
 
 from auditor.isolation import seeded
 from auditor.observation import Observation
-from auditor.probes._memory_use import saved_bytes
-from auditor.probes._noise_scale import GradientNoise, microbatches
 from auditor.trial import Bench
 
 G = torch.Generator().manual_seed(0)

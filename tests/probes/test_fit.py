@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 import torch
+from auditor.probes._evaluate import gradient_shares
 from builders import observe, target
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
 from auditor.losscall import LossCall
 from auditor.observation import Observation
-from auditor.probes._evaluate import gradient_shares
 
 FEATURES, CLASSES = 20, 4
 

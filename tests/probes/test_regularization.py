@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 import torch
+from auditor.probes._norms import Statistics, staleness
 from builders import observe, target
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 from torch.utils.data import DataLoader, TensorDataset
 
 from auditor.observation import Observation
-from auditor.probes._norms import Statistics, staleness
 from auditor.target import WithTrainingStep
 
 X = 5 + 3 * torch.randn(640, 12, generator=torch.Generator().manual_seed(0))
