@@ -27,9 +27,12 @@ class AutogradGraph:
         feeding: Nodes behind which a layer lies.
     """
 
-    def __init__(self, root: Node, layers: Mapping[Node, object], sources: set[Node]) -> None:
+    def __init__(
+        self, root: Node, layers: Mapping[Node, object], sources: set[Node], joins: set[Node],
+        dropouts: set[Node],
+    ) -> None:
         self.children: dict[Node, list[Node]] = defaultdict(list)
-        self._layers = layers
+        self._layers, self._joins, self._dropouts = layers, joins, dropouts
         order = list(_postorder(root)) if root is not None else []
         self._carries: set[Node] = set()
         for node in order:
@@ -59,6 +62,15 @@ class AutogradGraph:
         """Tell whether a node's output is multiplied with another branch."""
         return any(self._is_product(reader) for reader in self._seen_through(node))
 
+    def scales(self, node: Node) -> bool:
+        """Tell whether a node multiplies with a constant."""
+        return (node.name().startswith(("Mul", "Div")) and node not in self._dropouts
+                and node not in self._joins and len(self.carrying(node)) == 1)
+
+    def rescaled(self, node: Node) -> bool:
+        """Tell whether a layer's output is multiplied with a constant before anything else."""
+        return any(self.scales(reader) for reader in self.readers(node))
+
     def end(self, node: Node) -> End:
         """Say what becomes of the output of a layer that feeds no other layer alone."""
         waiting, seen = list(self.readers(node)), set()
@@ -69,13 +81,14 @@ class AutogradGraph:
             seen.add(reader)
             if is_normalisation(reader):
                 return "normalisation"
-            if len(self.carrying(reader)) > 1:
+            if len(self.carrying(reader)) > 1 or reader in self._joins:
                 return "gate" if self._is_product(reader) else "join"
             waiting.extend(self.children[reader])
         return "output"
 
     def _is_product(self, node: Node) -> bool:
-        return node.name().startswith(_PRODUCTS) and len(self.carrying(node)) > 1
+        joins = len(self.carrying(node)) > 1 or node in self._joins
+        return joins and node.name().startswith(_PRODUCTS)
 
     def _seen_through(self, node: Node) -> Iterator[Node]:
         waiting, seen = list(self.children[node]), set()

@@ -45,7 +45,7 @@ class LayerUse:
     """One multiplication with a weight.
 
     Attributes:
-        name: Path of the layer; of the parameter for a bare one.
+        name: Path of the layer; name of the parameter where that is not the layer's `weight`.
         order: Position among the layers of the pass.
         layout: Of the weight, as in `functions.WEIGHTED`; "opaque" for fused recurrent layers.
         weight: What the input was multiplied with (after parametrisations); detached.
@@ -66,6 +66,8 @@ class LayerUse:
         only_reader: Nothing else reads the output of `before`.
         after: Layers that it feeds in this way.
         ends: What becomes of its output, when `after` is empty.
+        rescaled: A constant factor stands right before or behind it (NTK parametrisation, sine
+            networks), so that the weights alone do not tell its scale.
     """
 
     name: str
@@ -91,25 +93,31 @@ class LayerUse:
     only_reader: bool = False
     after: list[LayerUse] = field(default_factory=list)
     ends: End = "output"
+    rescaled: bool = False
 
 
 class LayerGraph:
     """Listens for layers and activations; `connect(loss)` says how they hang together.
+
+    Args:
+        model: Whose parameters give the names.
+        sizes: Measure weights, inputs and outputs too, not only the gradients.
 
     Attributes:
         layers: In call order.
         activations: In call order.
     """
 
-    def __init__(self, model: nn.Module, *, spread: bool = True) -> None:
+    def __init__(self, model: nn.Module, *, sizes: bool = True) -> None:
         self.layers: list[LayerUse] = []
         self.activations: list[ActivationUse] = []
         self._names = {id(p): name for name, p in model.named_parameters()}
-        self._spread = spread
+        self._sizes = sizes
         self._made: dict[Node, LayerUse] = {}
         self._called: dict[Node, ActivationUse] = {}
         self._sources: dict[LayerUse, Node] = {}
         self._dropouts: set[Node] = set()
+        self._joins: set[Node] = set()
 
     def on_module(self, call: Call) -> None:
         """Take a fused recurrent layer as one opaque layer."""
@@ -128,6 +136,8 @@ class LayerGraph:
         with torch._C.DisableTorchFunction():
             if call.function in functions.DROPOUTS:
                 self._dropouts.add(output.grad_fn)
+            elif call.function in functions.JOINS and self._joins_branches(call):
+                self._joins.add(output.grad_fn)
             layout = functions.WEIGHTED.get(call.function)
             if layout is not None:
                 self._note_layer(call, layout)
@@ -139,7 +149,8 @@ class LayerGraph:
 
     def connect(self, loss: Tensor) -> None:
         """Say which layer feeds which; call it once, before the backward pass."""
-        graph = AutogradGraph(loss.grad_fn, self._made, set(self._sources.values()))
+        graph = AutogradGraph(loss.grad_fn, self._made, set(self._sources.values()), self._joins,
+                              self._dropouts)
         for use in self.layers:
             self._connect(use, graph)
         for node, call in self._called.items():
@@ -148,34 +159,36 @@ class LayerGraph:
         for node, use in self._made.items():
             if not use.after and node in graph.children:
                 use.ends = graph.end(node)
-        for kept in (self._made, self._called, self._sources, self._dropouts):
+            use.rescaled = use.rescaled or graph.rescaled(node)
+        for kept in (self._made, self._called, self._sources, self._dropouts, self._joins):
             kept.clear()
 
+    def _joins_branches(self, call: Call) -> bool:
+        """Tell whether a call joins branches; one of them may be data or frozen, without a node."""
+        branches = [t for t in tensors_in((call.args, call.kwargs))
+                    if t.is_floating_point() and t.numel() > 1 and id(t) not in self._names]
+        return len(branches) > 1
+
     def _note_layer(self, call: Call, layout: str) -> None:
-        arguments = [*call.args, *call.kwargs.values()]
-        bias: Any = None
-        if layout == "addmm":
-            bias, x, weight = arguments[:3]
-        elif layout == "lookup":
-            x, weight = arguments[:2]
-            x, weight = (x, weight) if weight.is_floating_point() else (weight, x)
-        else:
-            x, weight = arguments[:2]
-            bias = arguments[2] if len(arguments) > 2 else None
+        operands = _operands(call, layout)
+        if operands is None:
+            return
+        x, weight, bias = operands
         parameter = self._names.get(id(weight), "")
         if layout in ("in-out", "addmm") and (not parameter or weight.dim() != 2):
             return
         use = LayerUse(
-            call.path or parameter.rpartition(".")[0] or parameter, len(self.layers), layout,
-            weight.detach(), bias.detach() if isinstance(bias, Tensor) else None,
+            _name(call.path, parameter), len(self.layers), layout,
+            weight.detach(), None if bias is None else bias.detach(),
             parameter, call.module, _fan_in(weight, layout, call.module),
-            rms_of(weight.detach()), bool(weight.requires_grad), _is_grouped(weight, layout, x),
+            trainable=bool(weight.requires_grad), grouped=_is_grouped(weight, layout, x),
         )
-        if x.is_floating_point():
+        if self._sizes:
+            use.weight_rms = rms_of(weight.detach())
+        if self._sizes and x.is_floating_point():
             use.x_rms, use.y_rms = rms_of(x.detach()), rms_of(call.output.detach())
-            if self._spread:
-                use.x_spread = sample_spread(x.detach())
-                use.y_spread = sample_spread(call.output.detach())
+            use.x_spread = sample_spread(x.detach())
+            use.y_spread = sample_spread(call.output.detach())
         self._add(use, [call.output], x)
 
     def _add(self, use: LayerUse, outputs: Any, source: Tensor | None) -> None:
@@ -196,10 +209,11 @@ class LayerGraph:
                 calls.append(self._called[node])
             name = node.name()
             bare = bare and (name.startswith(RESHAPES) or node in self._dropouts)
+            use.rescaled = use.rescaled or graph.scales(node)
             parents = graph.carrying(node)
             if is_normalisation(node):
                 use.begins, node = "normalisation", None
-            elif len(parents) != 1:
+            elif len(parents) != 1 or node in self._joins:
                 use.begins, node = "join" if parents else "start", None
             else:
                 node = parents[0]
@@ -208,6 +222,24 @@ class LayerGraph:
             use.before, use.bare = self._made[node], bare and not calls
             use.only_reader = len(graph.readers(node)) == 1
             use.before.after.append(use)
+
+
+def _name(path: str, parameter: str) -> str:
+    """Return the module's path, or the parameter's name where a module holds several weights."""
+    return path if path and parameter.rpartition(".")[2] in ("", "weight") else parameter or path
+
+
+def _operands(call: Call, layout: str) -> tuple[Tensor, Tensor, Tensor | None] | None:
+    """Return input, weight and bias of a call, or None for one that is spelled otherwise."""
+    found = [value for value in (*call.args, *call.kwargs.values()) if isinstance(value, Tensor)]
+    if len(found) < 2:
+        return None
+    if layout == "addmm":
+        return (found[1], found[2], found[0]) if len(found) == 3 else None
+    x, weight, *rest = found
+    if layout == "lookup" and not weight.is_floating_point():
+        x, weight = weight, x
+    return x, weight, rest[0] if rest and layout != "lookup" else None
 
 
 def _note_delta(use: LayerUse, gradient: Tensor) -> None:

@@ -150,7 +150,7 @@ def _take_steps(
 
 def _step(run: ShortRun, bench: Bench, stored: Any, closely: bool) -> float:
     batch = batch_tools.private(stored)
-    graph = LayerGraph(bench.model, spread=False)
+    graph = LayerGraph(bench.model, sizes=False)
     finite: list[bool] = []
 
     def after_backward() -> None:

@@ -22,12 +22,14 @@ class Units:
 
     Attributes:
         layer: Name.
+        name: Of the parameter.
         parameter: The live weight.
         dimension: Of the units.
         groups: Blocks of rows with a role of their own (the gates of an LSTM).
     """
 
     layer: str
+    name: str
     parameter: nn.Parameter
     dimension: int
     groups: int = 1
@@ -44,16 +46,16 @@ class Parting:
 
     Attributes:
         layer: Name.
+        parameter: Name of the weight.
         spread: rms of the units' differences over rms of the weights; 0 for identical units.
         separation: rms of the differences between the units' movements over rms of the movements;
             0 in lockstep or when nothing moved, about 1 for units on ways of their own.
-        moved: The weight changed at all.
     """
 
     layer: str
+    parameter: str
     spread: float
     separation: float
-    moved: bool
 
 
 def units_of(model: nn.Module, layers: Iterable[LayerUse]) -> list[Units]:
@@ -66,27 +68,33 @@ def units_of(model: nn.Module, layers: Iterable[LayerUse]) -> list[Units]:
         if use.layout in ("lookup", "opaque") or parameter is None or not parameter.requires_grad:
             continue
         if parameter.dim() >= 2 and parameter.shape[dimension] > 1:
-            found.setdefault(use.parameter, Units(use.name, parameter, dimension))
+            found.setdefault(use.parameter, Units(use.name, use.parameter, parameter, dimension))
     for path, module in model.named_modules():
         if isinstance(module, nn.RNNBase):
             for name, parameter in module.named_parameters():
                 if parameter.dim() == 2 and parameter.requires_grad and "hr" not in name:
                     groups = _GATES.get(type(module), 1)
-                    found[f"{path}.{name}"] = Units(path, parameter, 0, groups)
+                    name = f"{path}.{name}" if path else name
+                    found[name] = Units(path or name, name, parameter, 0, groups)
     return list(found.values())
 
 
 def partings(bench: Bench, units: Sequence[Units], stream: Iterable[Any]) -> list[Parting]:
-    """Take the steps of the stream and say how the units of each layer moved."""
+    """Take the steps of the stream and say how the units of each layer moved.
+
+    A layer with several weights is told by the one whose units are most alike.
+    """
     before = [unit.rows() for unit in units]
     for batch in stream:
         if not torch.isfinite(torch.tensor(bench.step(batch))):
             break
-    return [
-        Parting(unit.layer, _relative(old), _relative(new - old), bool((new != old).any()))
-        for unit, old in zip(units, before, strict=True)
-        for new in (unit.rows(),)
-    ]
+    found: dict[str, Parting] = {}
+    for unit, old in zip(units, before, strict=True):
+        moved = unit.rows() - old
+        parting = Parting(unit.layer, unit.name, _relative(old), _relative(moved))
+        known = found.get(unit.layer, parting)
+        found[unit.layer] = min(known, parting, key=lambda p: (p.spread, p.separation))
+    return list(found.values())
 
 
 def _relative(rows: Tensor) -> float:

@@ -111,7 +111,8 @@ def stretches(layers: Sequence[LayerUse], scales: dict[str, Scale]) -> list[Stre
         path = [last]
         while path[-1].before is not None and id(path[-1].before) in known:
             path.append(path[-1].before)
-        found.append(_measured(tuple(reversed(path)), scales))
+        if not any(use.rescaled for use in path):
+            found.append(_measured(tuple(reversed(path)), scales))
     return found
 
 

@@ -147,7 +147,8 @@ def _note_scales(context: ProbeContext, draws: Sequence[_Draw]) -> None:
         if math.isfinite(gaps[0][0]):
             _measure(context, "scale_gap_decades", use, [gap for gap, _ in gaps])
             _measure(context, "others_scale_decades", use, [off for _, off in gaps])
-            free = use.ends != "normalisation" and use.parameter not in last.tied
+            free = (use.ends != "normalisation" and not use.rescaled
+                    and use.parameter not in last.tied)
             context.note.measure("scale_counts", free, use.name)
             context.note.measure("feeds_layer", bool(use.after), use.name)
         call = following(use)
@@ -203,7 +204,7 @@ def _note_symmetry(context: ProbeContext, layers: Sequence[LayerUse]) -> None:
     with seeded(context.seed):
         # Dropout would part the units by chance, not by what they compute.
         bench = Bench(context.target, Changes(dropout=0.0))
-        graph = LayerGraph(bench.model, spread=False)
+        graph = LayerGraph(bench.model, sizes=False)
         with watching(bench.model, graph):
             bench.loss(batch_tools.private(context.batches.train(1)[0]))
         units = [unit for unit in units_of(bench.model, graph.layers)
@@ -211,9 +212,9 @@ def _note_symmetry(context: ProbeContext, layers: Sequence[LayerUse]) -> None:
         found = partings(bench, units, context.batches.cycled(steps, of=steps))
     context.note.steps += steps
     # Each unit of a grouped convolution has an input of its own.
-    hidden = {use.name for use in layers if use.after and not use.grouped}
+    hidden = {use.parameter for use in layers if use.after and not use.grouped}
     for parting in found:
-        copies = parting.spread < _COPIES and parting.layer in hidden
+        copies = parting.spread < _COPIES and parting.parameter in hidden
         context.note.measure("hidden_copies", copies, parting.layer)
         context.note.measure("unit_spread", parting.spread, parting.layer)
         context.note.measure("unit_separation", parting.separation, parting.layer)

@@ -170,3 +170,47 @@ def test_a_fused_recurrence_stands_between_layers() -> None:
 
     assert layers["head"].before is layers["rnn"]
     assert layers["rnn"].layout == "opaque" and math.isfinite(layers["rnn"].delta)
+
+
+def test_a_sum_with_data_or_a_frozen_branch_is_a_join() -> None:
+    class Adapter(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.base, self.down, self.up = nn.Linear(4, 4), nn.Linear(4, 2), nn.Linear(2, 4)
+            self.base.requires_grad_(False)
+            self.head = nn.Linear(4, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(torch.relu(self.base(x) + self.up(self.down(x))))  # type: ignore[no-any-return]
+
+    layers = _by_name(_graph(Adapter(), torch.randn(3, 4)))
+
+    assert layers["head"].before is None and layers["head"].begins == "join"
+    assert layers["up"].ends == "join"
+
+
+def test_a_constant_factor_behind_a_layer_is_noted() -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b, self.c = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.c(torch.relu(self.b(torch.relu(self.a(x) / 2))))  # type: ignore[no-any-return]
+
+    layers = _by_name(_graph(Scaled(), torch.randn(3, 4)))
+
+    assert layers["a"].rescaled and not layers["c"].rescaled
+
+
+def test_several_weights_of_one_module_have_names_of_their_own() -> None:
+    class Pair(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = nn.ParameterDict({"a": torch.randn(3, 4), "b": torch.randn(2, 3)})
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = torch.relu(nn.functional.linear(x, self.body["a"]))
+            return nn.functional.linear(x, self.body["b"])
+
+    assert list(_by_name(_graph(Pair(), torch.randn(5, 4)))) == ["body.a", "body.b"]

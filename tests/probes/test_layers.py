@@ -27,7 +27,8 @@ def _data(size: int = 960, features: int = 32) -> tuple[Tensor, Tensor]:
 
 
 def _observe(
-    make: Callable[[], nn.Module], *, lr: float = 0.05, optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.SGD,
+    make: Callable[[], nn.Module], *, lr: float = 0.05,
+    optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.SGD,
     data: tuple[Tensor, Tensor] | None = None, loss: object = None,
 ) -> Observation:
     audited = target(make, *(data or _data()), loss, lr=lr, batch_size=64,
