@@ -20,6 +20,7 @@ _CLOSE = 1.3
 _EXTENSIONS = 2
 # Rates whose loss is this close to the best, relative to the whole descent, are as good.
 _FLAT = 0.05
+_ALIKE = 0.01
 
 
 @dataclass
@@ -29,29 +30,33 @@ class Race:
     Attributes:
         finalists: The runs that went the whole way, the user's among them, by rate.
         user: The run at the user's rate.
-        best: The run with the lowest loss.
+        reference: Loss from which the descent of a run counts.
         dropped: Rates that were left behind or diverged.
     """
 
     finalists: list[Run]
     user: Run
+    reference: float
     dropped: list[Run] = field(default_factory=list)
 
     @property
     def best(self) -> Run:
-        """The run with the lowest loss at the end."""
-        return min(self.finalists, key=lambda run: run.loss)
+        """The winner: of runs that end alike, within 1 % of the descent, the lowest rate.
 
-    def flat(self, reference: float) -> tuple[float, float]:
-        """Return the range of raced rates that are as good as the best, within 5 % of its descent.
-
-        Args:
-            reference: Loss from which the descent counts.
+        Short races lean towards rates that are a little too large for longer runs.
         """
-        best = self.best
-        limit = best.loss + _FLAT * max(reference - best.loss, 0.0)
-        good = [run.lr for run in self.finalists if run.loss <= limit]
-        return min(good), max(good)
+        return min(self._within(_ALIKE), key=lambda run: run.lr)
+
+    @property
+    def flat(self) -> tuple[float, float]:
+        """The range of raced rates that are as good as the best, within 5 % of the descent."""
+        rates = [run.lr for run in self._within(_FLAT)]
+        return min(rates), max(rates)
+
+    def _within(self, part: float) -> list[Run]:
+        lowest = min(run.loss for run in self.finalists)
+        limit = lowest + part * max(self.reference - lowest, 0.0)
+        return [run for run in self.finalists if run.loss <= limit]
 
     @property
     def highest_standing(self) -> float:
@@ -84,7 +89,7 @@ def race(track: Track, swept: Sweep, steps: int) -> Race:
     _extend(track, finalists, dropped, steps)
     finalists.sort(key=lambda run: run.lr)
     user = next(run for run in finalists if run.lr == track.user_lr)
-    return Race(finalists, user, dropped)
+    return Race(finalists, user, track.reference, dropped)
 
 
 def lanes(centre: float, user_lr: float) -> list[float]:

@@ -89,7 +89,7 @@ class _Look:
     def _note_rates(self, track: Track, swept: Sweep, raced: Race) -> None:
         note = self.context.note
         low, high = swept.stable()
-        flat_low, flat_high = raced.flat(track.reference)
+        flat_low, flat_high = raced.flat
         note.measure("user_lr", track.user_lr)
         note.measure("suggested_lr", raced.best.lr)
         note.measure("lr_ratio", track.user_lr / raced.best.lr if raced.best.lr else math.inf)
