@@ -26,6 +26,8 @@ _ON_VALIDATION: tuple[Quantity, ...] = (
 )
 
 QUANTITIES: tuple[Quantity, ...] = (
+    Quantity("fit_scale_known", "", "the loss of an uninformed answer is known; else the first "
+             "loss stands for it", kind="flag"),
     Quantity("fit_steps", "steps", "steps of the run"),
     Quantity("fit_epochs", "epochs", "passes over the training data that were read"),
     Quantity("fit_train_loss", "loss", "training loss at the end, in eval mode"),

@@ -177,6 +177,7 @@ def _note_run(context: ProbeContext, run: _Run, epoch: int, seen: Sequence[Any])
     note, last = context.note, run.train[-1]
     top, floor = _scale(run)
     note.measure("fit_steps", run.steps[-1])
+    note.measure("fit_scale_known", task.uninformed_loss(last.calls) is not None)
     note.measure("fit_epochs", run.steps[-1] / max(epoch, 1))
     note.measure("fit_train_loss", last.loss)
     note.measure("fit_level", (last.loss - floor) / (top - floor))
