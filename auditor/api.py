@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from auditor import registry
+from auditor.candidate import Candidate
 from auditor.config import chosen_rules
 from auditor.configform import Profile
 from auditor.errors import UsageError
@@ -40,6 +41,7 @@ def audit(
     profile: Profile = "standard",
     trials: bool = True,
     on_progress: Callable[[Progress], None] | None = None,
+    on_fixes: Callable[[Target, Mapping[str, Candidate]], None] | None = None,
 ) -> Report:
     """Find out why a training run will fail, by short trials on copies of its model and data.
 
@@ -56,6 +58,7 @@ def audit(
         profile: "quick" takes no training trials, "thorough" measures under three seeds.
         trials: Try the fixes of what was found on copies.
         on_progress: Is told what happens.
+        on_fixes: Is told the best fix of each finding, by rule, once it was tried.
 
     Raises:
         UsageError: A rule is unknown, or none is left.
@@ -84,7 +87,10 @@ def audit(
         limits=limits if limits.known else replace(limits, known=_names(every)),
         notes=tuple(notes),
     )
-    return _audited(target, rules, probes.items, settings, SEEDS[profile])
+    report, chosen = _audited(target, rules, probes.items, settings, SEEDS[profile])
+    if on_fixes is not None:
+        on_fixes(target, chosen)
+    return report
 
 
 def _quick(
@@ -111,8 +117,8 @@ def _names(rules: Sequence[Rule]) -> tuple[str, ...]:
 def _audited(
     target: Target, rules: Sequence[Rule], probes: Mapping[str, type[Probe]],
     settings: Settings, seeds: int,
-) -> Report:
-    """Measure under one or several seeds, each in its share of the time, and judge once."""
+) -> tuple[Report, Mapping[str, Candidate]]:
+    """Measure under one or several seeds, judge once, and try the fixes in what time is left."""
     begin = time.monotonic()
     kept = RESERVE if settings.trials else 0.0
     end = begin + (1.0 - kept) * settings.budget_seconds
@@ -126,7 +132,7 @@ def _audited(
             break
     report = session.judged(merged(reports))
     if session.interrupted or not settings.trials:
-        return report
+        return report, {}
     audited = Audited(target, rules, probes, registry.remedies().items, settings,
                       session.step_seconds)
-    return tried(report, audited, begin + settings.budget_seconds)[0]
+    return tried(report, audited, begin + settings.budget_seconds)

@@ -72,7 +72,8 @@ def _path(request: Request) -> Path:
     asked = [
         os.getcwd(), request.target, dict(settings.names), settings.seed, settings.device,
         settings.budget_seconds, settings.profile, request.trials,
-        sorted(rule.id for rule in request.rules), [_content(pack) for pack in request.packs], _versions(),
+        sorted(rule.id for rule in request.rules),
+        [_content(pack) for pack in request.packs], _versions(),
     ]
     text = json.dumps(asked, sort_keys=True)
     return _folder() / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"

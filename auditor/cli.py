@@ -149,6 +149,27 @@ def diagnose(observations: str, **options: Any) -> int:
 
 
 @main.command()
+@click.argument("target")
+@_with(
+    click.option("--apply", is_flag=True, help="Write the changes, after asking."),
+    click.option("--yes", is_flag=True, help="With --apply: do not ask."),
+    click.option("--budget", metavar="TIME", help="Wall time for probes and trials."),
+    click.option("--device", metavar="DEVICE", help="Where trials run. [default: cpu]"),
+    click.option("--seed", type=int, help="Of every trial. [default: 0]"),
+    click.option("--select", multiple=True, metavar="RULE",
+                 help="Only this rule or category. Repeatable."),
+    click.option("--ignore", multiple=True, metavar="RULE",
+                 help="Not this rule or category. Repeatable."),
+    _packs, click.option("-q", "--quiet", is_flag=True, help="No progress."), _debug, *_NAMES,
+)
+def fix(target: str, **options: Any) -> int:
+    """Show the fixes that helped in trials as a diff against the file TARGET."""
+    from auditor.fixcommand import fix_command
+
+    return fix_command(target, options)
+
+
+@main.command()
 @click.argument("old", type=_FILE)
 @click.argument("new", type=_FILE)
 @_with(

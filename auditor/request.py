@@ -24,8 +24,10 @@ from auditor.rule import CATEGORIES, Rule
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from auditor.candidate import Candidate
     from auditor.report import Report
     from auditor.session import Progress
+    from auditor.target import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,15 @@ class Request:
     limits: Limits
     trials: bool = True
 
-    def measure(self, on_progress: Callable[[Progress], None] | None = None) -> Report:
+    def measure(
+        self, on_progress: Callable[[Progress], None] | None = None,
+        on_fixes: Callable[[Target, Mapping[str, Candidate]], None] | None = None,
+    ) -> Report:
         """Run the audit. This imports torch.
+
+        Args:
+            on_progress: Is told what happens.
+            on_fixes: Is told the best fix of each finding, by rule, once it was tried.
 
         Raises:
             AuditorError: The target cannot be audited.
@@ -66,6 +75,7 @@ class Request:
                 device=settings.device, select=[rule.id for rule in self.rules],
                 packs=self.packs, names=settings.names, limits=self.limits,
                 profile=settings.profile, trials=self.trials, on_progress=on_progress,
+                on_fixes=on_fixes,
             )
 
 

@@ -9,13 +9,13 @@ from torch import nn
 
 from auditor.functions import REGRESSION_LOSSES
 from auditor.layergraph import ActivationUse
-from auditor.modelmap import place_of
 from auditor.remedy import CannotMend, Case, Mended, together
 from auditor.sourceedit import Edit
+from auditor.sourcemap import place_of_definition
 from auditor.target import Target
 
 from ._activations import exchanged, final_activation
-from ._layers import graph_of, listed
+from ._layers import graph_of, listed, module_at
 from .initialisation import mended_starts, starts_of
 
 _SLOPE = 0.01
@@ -90,15 +90,16 @@ class DropLastActivation:
         subject, loss = final_activation(case)
         name = loss.activation.name if loss.activation else "the activation"
         path, is_call, _ = subject.partition(":")
-        place = place_of(case.target, path)
-        edit = Edit("drop-call", place, name) if is_call or path not in case.target.places \
-            else Edit("replace-call", place, name, "Identity()")
+        forward = case.look(lambda bench, _: place_of_definition(
+            getattr(type(module_at(bench.model, path)), "forward", None)))
+        edit = Edit("drop-call", forward, name) if is_call else \
+            Edit("replace-call", case.target.places.get(path), name, "Identity()")
         return Mended(
             lambda target: exchanged(target, {subject: nn.Identity}),
             keeps_loss=loss.name in REGRESSION_LOSSES,
             says=f"Take {name} off the output"
                  f"{f' ({path})' if path and not is_call else ''}.",
-            edits=(edit,) if place else ())
+            edits=(edit,) if edit.place else ())
 
 
 def _exchange(
