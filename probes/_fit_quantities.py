@@ -12,6 +12,8 @@ _ON_VALIDATION: tuple[Quantity, ...] = (
     Quantity("val_stale_evaluations", "", "evaluations since the validation loss was smallest"),
     Quantity("val_late_fall", "share", f"fall of the validation loss in the last third, {_WAY}"),
     Quantity("fit_gap", "share", f"validation less training loss at the end, {_WAY}"),
+    Quantity("fit_gap_nats", "nats", "the same gap as it is, for likelihoods of classes; "
+             "infinite for other losses"),
     Quantity("fit_gap_z", "", "that gap over its standard error"),
     Quantity("fit_gap_at_best", "share", "the gap where the validation loss was smallest"),
     Quantity("fit_best_step", "step", "step with the smallest validation loss"),

@@ -32,6 +32,9 @@ _EVALUATED_ONCE = 1024
 # The trial is over when the training loss is this small part of what it was.
 _LEARNED = 0.002
 _STALE = 3
+_LIKELIHOODS = frozenset({
+    "cross_entropy", "nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits",
+})
 
 
 @dataclass
@@ -221,6 +224,7 @@ def _note_validation(context: ProbeContext, run: _Run, epoch: int) -> None:
     difference, gap_z = gap(run.val[last], run.train[last])
     note.measure("fit_gap", difference / (top - floor))
     note.measure("fit_gap_z", gap_z)
+    note.measure("fit_gap_nats", difference if _in_nats(run.val[last]) else math.inf)
     note.measure("fit_gap_at_best", gap(run.val[best], run.train[best])[0] / (top - floor))
     note.measure("fit_best_step", run.steps[best])
     note.measure("fit_val_loss", run.val[last].loss)
@@ -233,6 +237,11 @@ def _note_validation(context: ProbeContext, run: _Run, epoch: int) -> None:
     note.measure("early_val_excess_z", start_z)
     if run.val[last].score_name:
         note.measure("fit_val_score", run.val[last].score)
+
+
+def _in_nats(found: Evaluation) -> bool:
+    """Tell whether the loss is a log-likelihood of classes."""
+    return bool(found.calls) and all(call.name in _LIKELIHOODS for call in found.calls)
 
 
 def _note_neighbours(context: ProbeContext, run: _Run) -> None:
