@@ -15,7 +15,7 @@ from ._track import Run, Track
 # Further initialisations for a comparison that matters.
 TRACKS = 2
 # Steps of the look at the end of the user's run.
-LOOK = 16
+LOOK = 32
 # What a swing is compared with, at least, relative to the loss of an uninformed model.
 _LEAST_LEARNED = 0.05
 
