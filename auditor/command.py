@@ -37,8 +37,9 @@ def run_command(target: str | None, options: Mapping[str, Any]) -> int:
     """
     outputs = _outputs(options)
     asked = request(target, options)
-    known = _known(asked, options)
-    return _deliver(_measured(asked, quiet=options["quiet"]), known, outputs, asked, options)
+    known = known_findings(asked, options)
+    report = measured(asked, quiet=options["quiet"])
+    return _deliver(report, known, outputs, asked, options)
 
 
 def diagnose_command(path: Path, options: Mapping[str, Any]) -> int:
@@ -49,7 +50,7 @@ def diagnose_command(path: Path, options: Mapping[str, Any]) -> int:
     """
     outputs = _outputs(options)
     asked = request_again(path, options)
-    known = _known(asked, options)
+    known = known_findings(asked, options)
     report = read_report(path)
     check_against(asked.rules, report.quantities)
     return _deliver(judge(report, asked.rules, asked.limits), known, outputs, asked, options)
@@ -90,16 +91,24 @@ def _outputs(options: Mapping[str, Any]) -> _Outputs:
     return _Outputs(files, screen, renderers)
 
 
-def _known(asked: Request, options: Mapping[str, Any]) -> tuple[Known, ...]:
-    """Return the known findings; a baseline that is about to be written need not be there yet."""
+def known_findings(asked: Request, options: Mapping[str, Any]) -> tuple[Known, ...]:
+    """Return the known findings; a baseline that is about to be written need not be there yet.
+
+    Raises:
+        ConfigError: The baseline cannot be read.
+    """
     path = asked.effective.baseline
     if path is None or options.get("write_baseline") and not path.exists():
         return ()
     return read_baseline(path)
 
 
-def _measured(asked: Request, *, quiet: bool) -> Report:
-    """Return the report of an audit, or that of an earlier one if nothing has changed since."""
+def measured(asked: Request, *, quiet: bool) -> Report:
+    """Return the report of an audit, or that of an earlier one if nothing has changed since.
+
+    Raises:
+        AuditorError: The target cannot be audited.
+    """
     reuse = asked.effective.cache
     found = cache.find(asked) if reuse else None
     if found is not None:
