@@ -17,6 +17,7 @@ _ERRORS = 2.0
 _LEAST_LOSS = 0.03
 _LEAST_SCORE = 0.02
 _POINTS = 40
+_ON_THE_WAY = {"helps": "it gets there sooner", "harms": "it gets there later"}
 # Seeds that have to agree: the first ones all, of more this share.
 _AGREE = 0.75
 
@@ -61,15 +62,26 @@ def verdict(found: Sequence[Measured]) -> TrialStatus:
     return said[0] if said else "no-effect"
 
 
+def on_the_way(before: Runs, after: Runs) -> Measured | None:
+    """Return the score over the whole run: on an easy task two versions end alike."""
+    if not after.score_name or before.score_name != after.score_name:
+        return None
+    return _measured(after.score_name, before.scores_on_the_way(), after.scores_on_the_way(),
+                     sign=1, least=_LEAST_SCORE)
+
+
 def outcome(before: Runs, after: Runs, *, same_loss: bool, steps: int) -> TrialOutcome:
     """Return the verdict with the curves of both versions."""
     if after.problem:
         return TrialOutcome("untried", reason=f"the mended version does not run: {after.problem}")
-    found = measures(before, after, same_loss=same_loss)
+    status = verdict(measures(before, after, same_loss=same_loss))
     reason = f"as it is, the code raises: {before.problem}" if before.problem else ""
+    run = on_the_way(before, after) if status == "no-effect" else None
+    if run is not None and run.status != "no-effect":
+        status, reason = run.status, _ON_THE_WAY[run.status]
     with_loss = same_loss or not after.score_name
     return TrialOutcome(
-        verdict(found), reason=reason, before=_curves(before, with_loss),
+        status, reason=reason, before=_curves(before, with_loss),
         after=_curves(after, with_loss), steps=steps, seeds=len(after.curves),
     )
 

@@ -67,6 +67,11 @@ class Runs:
         """"accuracy", "mean recall" or "R2"; empty where none is defined."""
         return self.looks[0][-1].name if self.looks else ""
 
+    def scores_on_the_way(self) -> list[list[float]]:
+        """Return the score of each judging batch, averaged over the run, for each seed."""
+        return [[fmean(values) for values in zip(*(look.scores for look in seen[1:]), strict=True)]
+                for seen in self.looks]
+
     def losses(self) -> list[list[float]]:
         """Return the loss of each judging batch at the end, for each seed."""
         return [list(seen[-1].losses) for seen in self.looks]
