@@ -80,14 +80,13 @@ class Draft:
 
     def head(self) -> list[str]:
         """Return imports, then everything shared, in the order of the script."""
-        own = f"from {self._module} import {', '.join(self._own)}" if self._own else ""
+        own = [f"from {self._module} import {_sorted(self._own)}"] if self._own else []
         statements = sorted(self._statements, key=lambda item: item.lineno)
         given = [f"{name} = {value}" for name, value in self._arguments.items()]
         outer = [item for item in statements if item not in self.scope.body]
         inner = [item for item in statements if item in self.scope.body]
         later = [f"{name} = {value}" for name, value in self._later.items()]
-        imports = [*_merged(self._imports), *([own] if own else [])]
-        return ["\n".join(imports), *map(self.text_of, outer), *given,
+        return ["\n".join([*_merged(self._imports), *own]), *map(self.text_of, outer), *given,
                 *map(self.text_of, inner), *later]
 
     def give(self, name: str, value: ast.expr) -> None:
@@ -185,7 +184,13 @@ def _merged(imports: Iterable[str]) -> list[str]:
             names.setdefault(module, []).append(name)
         else:
             plain.append(line)
-    return [*plain, *(f"{module} import {', '.join(each)}" for module, each in names.items())]
+    return [*plain, *(f"{module} import {_sorted(each)}" for module, each in names.items())]
+
+
+def _sorted(names: Iterable[str]) -> str:
+    """Return names in the order of isort: constants, classes, others."""
+    return ", ".join(sorted(names, key=lambda name: (
+        0 if name.isupper() else 1 if name[0].isupper() else 2, name)))
 
 
 def _parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
