@@ -255,12 +255,12 @@ def test_fixes_that_need_each_other_are_shown_to() -> None:
 
 
 def _dead(model: nn.Module) -> nn.Module:
-    nn.init.constant_(model[0].bias, -100.0)
+    nn.init.constant_(model[0].bias, -100.0)  # type: ignore[index]
     return model
 
 
 def _revived(model: nn.Module) -> None:
-    nn.init.zeros_(model[0].bias)
+    nn.init.zeros_(model[0].bias)  # type: ignore[index]
 
 
 def test_the_fix_that_helped_comes_first_with_its_words() -> None:
