@@ -256,4 +256,6 @@ def _series(raw: Any) -> Series:
 
 def _drop_none(item: object, names: tuple[str, ...]) -> dict[str, Json]:
     pairs = ((name, getattr(item, name)) for name in names)
-    return {name: encode(value) for name, value in pairs if value is not None and (name == "value" or value != "")}
+    # An empty text is a value; an empty subject is none.
+    return {name: encode(value) for name, value in pairs
+            if value is not None and (name == "value" or value != "")}

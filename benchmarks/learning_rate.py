@@ -40,11 +40,11 @@ Record = dict[str, float]
 
 
 def final_loss(setup: Setup, lr: float, seed: int) -> tuple[float, float]:
-    """Return the loss on held-back samples before and after 300 steps; infinite if it diverged."""
+    """Return the loss on training samples before and after 300 steps; infinite if it diverged."""
     with seeded(seed):
         model = setup.make_model()
         optimizer = setup.make_optimizer(model, lr)
-        judged = setup.held_back()
+        judged = setup.judged()
         start = _loss(setup, model, judged)
         for x, y in setup.stream(seed, STEPS):
             optimizer.zero_grad()

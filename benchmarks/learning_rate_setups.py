@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from auditor.target import Target, WithLossFunction
 
-HELD_BACK = 256
+JUDGED = 1024
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Setup:
     Attributes:
         name: As on the command line.
         make_model: From the global generator.
-        data: (x, y); the last samples are held back.
+        data: (x, y).
         loss: Of (output, target).
         make_optimizer: Of (model, rate).
         batch_size: Samples in a step.
@@ -38,20 +38,15 @@ class Setup:
     make_optimizer: Callable[[nn.Module, float], torch.optim.Optimizer]
     batch_size: int = 64
 
-    def training(self) -> TensorDataset:
-        """Return the samples to train on."""
+    def judged(self) -> tuple[Tensor, Tensor]:
+        """Return the samples whose loss is compared: training ones, as it is about descent."""
         x, y = self.data()
-        return TensorDataset(x[:-HELD_BACK], y[:-HELD_BACK])
-
-    def held_back(self) -> tuple[Tensor, Tensor]:
-        """Return the samples to judge by."""
-        x, y = self.data()
-        return x[-HELD_BACK:], y[-HELD_BACK:]
+        return x[:JUDGED], y[:JUDGED]
 
     def loader(self, seed: int) -> DataLoader[Any]:
         """Return the batches in an order of their own for each seed."""
-        return DataLoader(self.training(), batch_size=self.batch_size, shuffle=True, drop_last=True,
-                          generator=torch.Generator().manual_seed(seed))
+        return DataLoader(TensorDataset(*self.data()), batch_size=self.batch_size, shuffle=True,
+                          drop_last=True, generator=torch.Generator().manual_seed(seed))
 
     def stream(self, seed: int, steps: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield a batch for each step, epoch after epoch."""

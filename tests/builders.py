@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from auditor.observation import Observation
-from auditor.probe import Notebook, NotApplicable, Probe, ProbeContext
+from auditor.probe import NotApplicable, Notebook, Probe, ProbeContext
 from auditor.store import BatchStore
 from auditor.target import ComputeLoss, Target, WithLossFunction
 
@@ -68,6 +69,11 @@ def observe(
     finally:
         store.close()
     return note.observation()
+
+
+def part_of_probes(name: str) -> ModuleType:
+    """Return a module of the probes' wing, which tests reach as the registry does."""
+    return import_module(f"auditor.probes.{name}")
 
 
 def _installed() -> Sequence[type[Probe]]:

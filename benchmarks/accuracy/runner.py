@@ -1,4 +1,4 @@
-"""Audits members of the zoo in processes of their own, keeps each result, goes on where it stopped."""
+"""Audits members of the zoo in processes of their own and keeps each result."""
 
 from __future__ import annotations
 

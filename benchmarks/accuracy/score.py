@@ -80,7 +80,8 @@ def alarming(result: Result) -> list[str]:
 def table(members: Sequence[Member], results: Sequence[Result]) -> str:
     """Return the benchmark's table as Markdown."""
     scores = score(members, results)
-    lines = ["| rule | audits | recall | as root | precision | instead |", "|---|---|---|---|---|---|"]
+    lines = ["| rule | audits | recall | as root | precision | instead |",
+             "|---|---|---|---|---|---|"]
     for rule, entry in sorted(scores.items()):
         instead = ", ".join(f"{name} {count}" for name, count in entry.instead.most_common(3))
         root = entry.root / entry.members if entry.members else float("nan")

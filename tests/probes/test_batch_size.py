@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from auditor.probes._memory_use import saved_bytes
-from auditor.probes._noise_scale import GradientNoise, microbatches
-from builders import observe, target
+from builders import observe, part_of_probes, target
 from torch import Tensor, nn
 
 from auditor.isolation import seeded
@@ -16,6 +14,10 @@ from auditor.trial import Bench
 G = torch.Generator().manual_seed(0)
 X = torch.randn(2048, 10, generator=G)
 Y = X @ torch.randn(10, 1, generator=G) + 2.0 * torch.randn(2048, 1, generator=G)
+
+saved_bytes = part_of_probes("_memory_use").saved_bytes
+GradientNoise = part_of_probes("_noise_scale").GradientNoise
+microbatches = part_of_probes("_noise_scale").microbatches
 
 
 def number(observation: Observation, name: str) -> float:

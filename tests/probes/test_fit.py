@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from auditor.probes._evaluate import gradient_shares
-from builders import observe, target
+from builders import observe, part_of_probes, target
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
@@ -15,6 +14,8 @@ from auditor.losscall import LossCall
 from auditor.observation import Observation
 
 FEATURES, CLASSES = 20, 4
+
+gradient_shares = part_of_probes("_evaluate").gradient_shares
 
 
 def data(samples: int, seed: int, noise: float = 0.0) -> tuple[Tensor, Tensor]:

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from auditor.probes._norms import Statistics, staleness
-from builders import observe, target
+from builders import observe, part_of_probes, target
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 from torch.utils.data import DataLoader, TensorDataset
@@ -18,6 +17,9 @@ from auditor.target import WithTrainingStep
 
 X = 5 + 3 * torch.randn(640, 12, generator=torch.Generator().manual_seed(0))
 Y = (X[:, :3].argmax(dim=1))
+
+Statistics = part_of_probes("_norms").Statistics
+staleness = part_of_probes("_norms").staleness
 
 
 def net(*layers: nn.Module) -> nn.Module:

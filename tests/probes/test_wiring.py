@@ -141,7 +141,8 @@ def test_a_bias_that_a_derivative_does_not_depend_on_is_not_cut() -> None:
     def step(model: nn.Module, batch: Any) -> Tensor:
         x = batch[0].requires_grad_()
         (force,) = torch.autograd.grad(model(x).sum(), x, create_graph=True)
-        return force.square().mean()
+        penalty: Tensor = force.square().mean()
+        return penalty
 
     lost, _ = cut(lambda: nn.Sequential(nn.Linear(20, 8), nn.Tanh(), nn.Linear(8, 1)),
                   compute=WithTrainingStep(step))
