@@ -74,7 +74,7 @@ class Track:
 
     Attributes:
         train: Batches of the runs, in order.
-        judges: Batches that judge; none of them is trained on when there are enough.
+        judges: Batches that judge; none of them is trained on when no batch is met twice.
         before: Loss on each judge at the start.
         uninformed: Loss of the best constant prediction on the judges; None when unknown.
     """
@@ -88,7 +88,8 @@ class Track:
         if only is not None:
             self.train = self.judges = [only]
         else:
-            self.train, self.judges = _divided(stored_batches(context, steps + EVALUATED), number)
+            self.train, self.judges = _divided(
+                stored_batches(context, steps + EVALUATED), steps, number)
         seed_all(self.seed)
         self.bench = Bench(context.target, changes)
         self._ratios = _ratios(self.bench.base_lrs)
@@ -226,12 +227,13 @@ def stored_batches(context: ProbeContext, wanted: int) -> list[Any]:
     return stored
 
 
-def _divided(stored: list[Any], number: int) -> tuple[list[Any], list[Any]]:
+def _divided(stored: list[Any], steps: int, number: int) -> tuple[list[Any], list[Any]]:
     """Return the batches to train on, rotated for each further track, and those that judge."""
     judges = stored[-min(EVALUATED, len(stored)):]
     train = stored[:-len(judges)]
-    if len(train) < 2 * len(judges):
-        # Too few to set some aside: what is judged then is how well the training data are learned.
+    if len(train) < steps:
+        # A run that meets its batches again begins to know them. Others would then judge what the
+        # model makes of new data, which is not the rate's doing.
         train = stored
     turn = (number * len(train)) // 3 % len(train)
     return train[turn:] + train[:turn], judges
