@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,8 +47,9 @@ def load_pack(source: Traversable | Path, name: str = "") -> tuple[Rule, ...]:
     return parse_pack(data, name)
 
 
+@lru_cache(maxsize=64)
 def parse_pack(data: bytes | str, name: str) -> tuple[Rule, ...]:
-    """Return the rules of a pack's text.
+    """Return the rules of a pack's text; the same text is read once.
 
     Raises:
         PackError: The text is no pack.
