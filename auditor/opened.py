@@ -43,9 +43,14 @@ class Opened:
             self._note_path(arguments[0])
 
     def _note_path(self, path: object) -> None:
-        if not isinstance(path, (str, bytes)):
+        if not isinstance(path, (str, bytes, os.PathLike)):
             return
-        name = os.path.abspath(os.fsdecode(path))
+        try:
+            name = os.path.abspath(os.fsdecode(path))
+        except OSError:
+            # The working directory is gone; nothing may be raised into the user's call.
+            self.elsewhere = True
+            return
         if name.endswith(".pyc"):
             name = _source_of(name)
         if not name.startswith(_LIBRARIES) and not name.startswith(_NOT_DATA):
