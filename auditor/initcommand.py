@@ -9,7 +9,7 @@ from pathlib import Path
 from auditor.errors import UsageError
 from auditor.output import write_file
 from auditor.script import read_script
-from auditor.starter import Start, start
+from auditor.starter import Start, is_target, start
 from auditor.startfiles import config_file, workflow_file
 from auditor.survey import Survey, survey
 
@@ -43,11 +43,12 @@ def init_command(path: Path, *, force: bool = False) -> Written:
     folder = script.parent
     module = script.stem
     in_package = (folder / "__init__.py").is_file()
-    begun = start(seen, f".{module}" if in_package else module)
+    begun = None if is_target(seen) else start(seen, f".{module}" if in_package else module)
     root = _repository(folder)
+    target = TARGET if begun else script.name
     files = {
-        folder / TARGET: begun.text,
-        folder / CONFIG: config_file(TARGET),
+        **({folder / TARGET: begun.text} if begun else {}),
+        folder / CONFIG: config_file(target),
         root / WORKFLOW: workflow_file(
             folder.relative_to(root).as_posix(), _requirements(root, folder)),
     }
@@ -58,7 +59,8 @@ def init_command(path: Path, *, force: bool = False) -> Written:
     for file, text in files.items():
         file.parent.mkdir(parents=True, exist_ok=True)
         write_file(file, text)
-    return Written(_told(script, begun, list(files)), _PASSED if begun.is_complete else _INCOMPLETE)
+    is_complete = begun is None or begun.is_complete
+    return Written(_told(script, begun, list(files)), _PASSED if is_complete else _INCOMPLETE)
 
 
 def _best(path: Path) -> Survey:
@@ -109,14 +111,19 @@ def _requirements(root: Path, folder: Path) -> str:
     return ""
 
 
-def _told(script: Path, begun: Start, files: list[Path]) -> str:
-    here = Path.cwd()
-    names = [str(file.relative_to(here)) if file.is_relative_to(here) else str(file)
-             for file in files]
+def _told(script: Path, begun: Start | None, files: list[Path]) -> str:
+    names = list(map(_shown, files))
+    wrote = [f"Wrote {name}" for name in names]
+    if begun is None:
+        return "\n".join([f"{script.name} can be audited as it is: its names are those that an "
+                          "audit looks for.", "", *wrote, "", f"Now: audit run {_shown(script)}"])
     lines = [f"Read {script.name} without running it.", "",
              *(f"  found      {item}" for item in begun.found),
-             *(f"  not found  {item}" for item in begun.missing), "",
-             *(f"Wrote {name}" for name in names)]
-    next_step = f"Now: audit run {names[0]}" if begun.is_complete else (
-        f"Complete {names[0]} first, then: audit run {names[0]}")
-    return "\n".join([*lines, "", next_step])
+             *(f"  not found  {item}" for item in begun.missing), "", *wrote, ""]
+    before = "" if begun.is_complete else f"Complete {names[0]} first. "
+    return "\n".join([*lines, f"{before}Now: audit run {names[0]}"])
+
+
+def _shown(file: Path) -> str:
+    here = Path.cwd()
+    return str(file.relative_to(here)) if file.is_relative_to(here) else str(file)

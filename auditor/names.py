@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.utils.data import Dataset
 
+from auditor import rolenames
 from auditor.errors import TargetError
 from auditor.usercode import is_users
 
@@ -185,27 +186,11 @@ def _is_scheduler(value: Any) -> bool:
     return not isinstance(value, type) and (hasattr(value, "step") or _makes(value))
 
 
-MODEL = Role(
-    "model", "a model",
-    ("build_model", "make_model", "create_model", "get_model", "model", "net"), _is_model,
-)
-TRAIN_LOADER = Role(
-    "train_loader", "a loader of training data",
-    ("train_loader", "train_dataloader", "train_dl", "train_loader_fn", "loader", "dataloader",
-     "train_dataset", "train_set", "train_data"), _is_data,
-)
-VAL_LOADER = Role(
-    "val_loader", "a loader of validation data",
-    ("val_loader", "val_dataloader", "valid_loader", "validation_loader", "test_loader",
-     "test_dataloader", "val_dataset", "val_set", "val_data", "valid_dataset", "valid_set",
-     "validation_dataset", "test_dataset", "test_set", "test_data"), _is_data,
-)
-LOSS = Role("loss", "a loss function", ("loss_fn", "criterion", "loss_function", "loss"), _is_loss)
-STEP = Role("step", "a training step", ("training_step",), _makes)
-OPTIMIZER = Role(
-    "optimizer", "an optimizer",
-    ("optimizer", "make_optimizer", "build_optimizer", "configure_optimizers", "opt"),
-    _is_optimizer,
-)
-SCHEDULER = Role("scheduler", "a scheduler", ("scheduler", "lr_scheduler"), _is_scheduler)
+MODEL = Role("model", "a model", rolenames.MODEL, _is_model)
+TRAIN_LOADER = Role("train_loader", "a loader of training data", rolenames.TRAIN_LOADER, _is_data)
+VAL_LOADER = Role("val_loader", "a loader of validation data", rolenames.VAL_LOADER, _is_data)
+LOSS = Role("loss", "a loss function", rolenames.LOSS, _is_loss)
+STEP = Role("step", "a training step", rolenames.STEP, _makes)
+OPTIMIZER = Role("optimizer", "an optimizer", rolenames.OPTIMIZER, _is_optimizer)
+SCHEDULER = Role("scheduler", "a scheduler", rolenames.SCHEDULER, _is_scheduler)
 ROLES = (MODEL, TRAIN_LOADER, VAL_LOADER, LOSS, STEP, OPTIMIZER, SCHEDULER)

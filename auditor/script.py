@@ -59,6 +59,9 @@ def read_script(path: Path) -> Script:
     Raises:
         UsageError: The file cannot be read or is not Python.
     """
+    if path.suffix == ".ipynb":
+        raise UsageError(f"{path} is a notebook.", hint="Write its cells to a file first: "
+                         f"jupyter nbconvert --to script {path}")
     try:
         tree = ast.parse(decode_text(path.read_bytes(), str(path), UsageError))
     except OSError as problem:

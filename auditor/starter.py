@@ -7,19 +7,14 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from auditor import rolenames
 from auditor.draft import Draft
 from auditor.startloss import loss_parts
 from auditor.starttrainer import trainer_parts
 from auditor.survey import Survey
-from auditor.syntax import needed
+from auditor.syntax import bound, needed
 
-# Names that `audit run` looks for; a variable with another name gets one of these besides.
-_MODEL = ("model", "net")
 _HEAD = ('"', "import ", "from ")
-_TRAIN = ("train_loader", "train_dataloader", "train_dl", "loader", "dataloader", "train_dataset",
-          "train_set", "train_data")
-_VAL = ("val_loader", "val_dataloader", "valid_loader", "validation_loader", "test_loader",
-        "test_dataloader", "val_dataset", "val_set", "valid_dataset", "test_dataset")
 
 
 @dataclass(frozen=True)
@@ -61,14 +56,22 @@ def start(seen: Survey, module: str) -> Start:
                  is_complete)
 
 
+def is_target(seen: Survey) -> bool:
+    """Tell whether the script can be audited as it is: its own names are those looked for."""
+    names = bound(seen.script.module.body)
+    gives_loss = names & {*rolenames.LOSS, *rolenames.STEP} or seen.trainer is not None
+    return (seen.script.is_safe and bool(gives_loss) and bool(names & set(rolenames.MODEL))
+            and bool(names & set(rolenames.TRAIN_LOADER)))
+
+
 def _is_trainer_class(seen: Survey) -> bool:
     return seen.trainer is not None and not isinstance(seen.trainer.func, ast.Attribute)
 
 
 def _data(draft: Draft, seen: Survey, found: list[str]) -> list[str]:
     aliases = []
-    for name, usual, role in ((seen.train, _TRAIN, "training data"),
-                              (seen.val, _VAL, "validation data")):
+    for name, usual, role in ((seen.train, rolenames.TRAIN_LOADER, "training data"),
+                              (seen.val, rolenames.VAL_LOADER, "validation data")):
         if not name:
             continue
         draft.share(draft.part([name], [seen.model]))
@@ -105,7 +108,7 @@ def _optimizer(draft: Draft, seen: Survey, found: list[str]) -> list[str]:
         wanted = [name, *([seen.scheduler[0]] if seen.scheduler else [])]
         draft.part(wanted)
         found.append(f"optimizer: {', '.join(wanted)}")
-        return [f"optimizer = {name}"] if name not in ("optimizer", "opt") else []
+        return [f"optimizer = {name}"] if name not in rolenames.OPTIMIZER else []
     blocks = [_function("optimizer", seen.model or "model", name, draft)]
     found.append(f"optimizer: {ast.unparse(seen.optimizer[1].func)}")
     if seen.scheduler:
@@ -164,11 +167,11 @@ def _model(draft: Draft, seen: Survey, found: list[str]) -> list[str]:
     found.append(f"model: {name}")
     part = draft.part([name])
     if draft.is_imported:
-        return [f"model = {name}"] if name not in _MODEL else []
+        return [f"model = {name}"] if name not in rolenames.MODEL else []
     if draft.reads(name):
         # Data or loss are made out of the model: they all belong to one.
         draft.share(part)
-        return [f"model = {name}"] if name not in _MODEL else []
+        return [f"model = {name}"] if name not in rolenames.MODEL else []
     draft.share_definitions(part)
     shared = draft.shared_statements()
     body = [item for item in part if item not in shared]

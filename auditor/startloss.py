@@ -6,11 +6,11 @@ import ast
 import textwrap
 from collections.abc import Sequence
 
+from auditor import rolenames
 from auditor.draft import Draft
 from auditor.survey import Loop, Survey
 from auditor.syntax import bound, calls, dotted, part_for
 
-_USUAL = ("loss_fn", "criterion", "loss_function", "loss")
 # Methods that put a tensor elsewhere and leave its values as they are.
 _MOVES = ("to", "cuda", "cpu", "long", "float")
 _MODELS = ("model", "net", "network", "classifier")
@@ -97,7 +97,7 @@ def _function_of(
             draft.need(word.value, [seen.model])
         words = ", ".join(ast.unparse(word) for word in loss.keywords)
         return [f"def loss_fn(output, target):\n    return {text}(output, target, {words})"]
-    return [] if text in _USUAL else [f"loss_fn = {text}"]
+    return [] if text in rolenames.LOSS else [f"loss_fn = {text}"]
 
 
 def _step(

@@ -99,7 +99,7 @@ def test_the_script_is_never_run(tmp_path: Path) -> None:
 
 
 def test_nothing_is_overwritten_without_force(tmp_path: Path) -> None:
-    path = write(tmp_path, "from x import y\nmodel = y()\ntrain_loader = y()\n")
+    path = write(tmp_path, "from x import y\nmodel = y()\nbatches = y()\n")
     (tmp_path / "audit.yaml").write_text("seed: 4\n")
     refused = init(str(path))
 
@@ -127,6 +127,25 @@ def test_what_was_not_found_is_said_and_ends_with_one(tmp_path: Path) -> None:
     assert "not found  training data" in result.stdout
     assert "not found  what main() is given as `cfg`" in result.stdout
     assert "Complete " in result.stdout
+
+
+def test_a_file_that_is_a_target_already_is_audited_as_it_is(tmp_path: Path) -> None:
+    path = write(tmp_path, """
+        from mine import Net, loader_of, loss_fn
+        train_loader = loader_of("train")
+        def build_model():
+            return Net()
+    """)
+    result = init(str(path))
+
+    assert result.exit_code == 0
+    assert "train.py can be audited as it is" in result.stdout
+    assert not (tmp_path / "audit_target.py").exists()
+    assert load_config(tmp_path).target == str(path)
+
+
+def test_a_notebook_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    assert "nbconvert" in init(str(write(tmp_path, "{}", "a.ipynb"))).stderr
 
 
 def test_a_script_without_anything_of_training_is_refused(tmp_path: Path) -> None:
