@@ -77,7 +77,9 @@ def best_of(found: Sequence[Candidate]) -> Candidate | None:
 
 
 def gains_something(lab: Lab, mended: Sequence[Mended]) -> bool:
-    """Tell whether these remedies together help."""
+    """Tell whether these remedies together help; none never do."""
+    if not mended:
+        return False
     judging = [one for one in mended if judges_both(one)]
     result = outcome(lab.runs([], judging), lab.runs(mended, mended),
                      same_loss=_same_loss(mended), steps=lab.steps)

@@ -7,16 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from auditor.counterfactual import SEEDS, Runs, mean_curve
+from auditor.counterfactual import SEEDS, Look, Runs
 from auditor.finding import TrialOutcome, TrialStatus
 from auditor.observation import Json
 
 # A gain has to be larger than twice its standard error over seeds and judging batches ...
-_ERRORS = 2.0
-# ... and worth the change: this part of the loss, this much accuracy or R2.
+_ERRORS = 2.5
+# ... and worth the change: this part of the loss, or of what is missing to a perfect score.
 _LEAST_LOSS = 0.03
-_LEAST_SCORE = 0.02
-_POINTS = 40
+_LEAST_OF_MISSING, _LEAST_SCORE = 0.04, 0.01
 _ON_THE_WAY = {"helps": "it gets there sooner", "harms": "it gets there later"}
 # Seeds that have to agree: the first ones all, of more this share.
 _AGREE = 0.75
@@ -45,9 +44,9 @@ def measures(before: Runs, after: Runs, *, same_loss: bool) -> list[Measured]:
     """Return what can be compared: the score, and the loss where it means the same in both."""
     found = []
     if after.score_name and (before.score_name == after.score_name or before.problem):
-        found.append(_measured(
-            after.score_name, _padded(before.scores(), after.scores(), 0.0), after.scores(),
-            sign=1, least=_LEAST_SCORE))
+        old = _padded(before.scores(), after.scores(), 0.0)
+        found.append(_measured(after.score_name, old, after.scores(), sign=1,
+                               least=_least_score(old)))
     if same_loss or not found:
         old = _padded(before.losses(), after.losses(), math.inf)
         ends = [abs(v) for v in map(fmean, old) if math.isfinite(v)]
@@ -66,8 +65,9 @@ def on_the_way(before: Runs, after: Runs) -> Measured | None:
     """Return the score over the whole run: on an easy task two versions end alike."""
     if not after.score_name or before.score_name != after.score_name:
         return None
-    return _measured(after.score_name, before.scores_on_the_way(), after.scores_on_the_way(),
-                     sign=1, least=_LEAST_SCORE)
+    old = before.scores_on_the_way()
+    return _measured(after.score_name, old, after.scores_on_the_way(), sign=1,
+                     least=_least_score(old))
 
 
 def outcome(before: Runs, after: Runs, *, same_loss: bool, steps: int) -> TrialOutcome:
@@ -147,26 +147,21 @@ def _padded(
     return [*values, *([worst] * len(run) for run in like[len(values):])]
 
 
+def _least_score(before: Sequence[Sequence[float]]) -> float:
+    missing = 1.0 - fmean(map(fmean, before)) if before else 1.0
+    return max(_LEAST_OF_MISSING * missing, _LEAST_SCORE)
+
+
 def _curves(runs: Runs, with_loss: bool) -> dict[str, Json]:
+    """Return what the judging batches say from before the first step to the end."""
     curves: dict[str, Json] = {}
-    if with_loss and runs.curves:
-        curves["loss"] = _thinned(_smoothed(mean_curve(runs.curves)))
-    if runs.score_name:
-        curves[runs.score_name] = [
-            round(fmean(look.scores[0] if len(look.scores) == 1 else fmean(look.scores)
-                        for look in looks), 6)
-            for looks in zip(*runs.looks, strict=False)]
+    for name in (*(("loss",) if with_loss else ()), runs.score_name):
+        if name and runs.looks:
+            curves[name] = [
+                float(f"{fmean(_mean(look, name) for look in looks):.6g}")
+                for looks in zip(*runs.looks, strict=False)]
     return curves
 
 
-def _smoothed(curve: Sequence[float], window: int = 5) -> list[float]:
-    """Return the running mean over the last few steps; batches differ more than models do."""
-    return [fmean(curve[max(i - window + 1, 0):i + 1]) for i in range(len(curve))]
-
-
-def _thinned(curve: list[float]) -> list[Json]:
-    """Return at most 40 points of a curve, its ends among them."""
-    if len(curve) <= _POINTS:
-        return [float(f"{value:.6g}") for value in curve]
-    last = len(curve) - 1
-    return [float(f"{curve[round(i * last / (_POINTS - 1))]:.6g}") for i in range(_POINTS)]
+def _mean(look: Look, name: str) -> float:
+    return fmean(look.losses if name == "loss" else look.scores)

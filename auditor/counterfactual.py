@@ -26,7 +26,7 @@ SEEDS = 2
 MORE_SEEDS = 4
 JUDGES = 6
 # The measure is looked at before the first step and at the end of each of these parts.
-LOOKS = 4
+LOOKS = 6
 # R2 has no lower end; below this a model is as useless as it gets.
 _WORST_R2 = -1.0
 
@@ -69,7 +69,7 @@ class Runs:
 
     def scores_on_the_way(self) -> list[list[float]]:
         """Return the score of each judging batch, averaged over the run, for each seed."""
-        return [[fmean(values) for values in zip(*(look.scores for look in seen[1:]), strict=True)]
+        return [[fmean(values) for values in zip(*(look.scores for look in seen[1:] or seen), strict=True)]
                 for seen in self.looks]
 
     def losses(self) -> list[list[float]]:
@@ -90,11 +90,14 @@ class Lab:
         seed: Of the audit; every run's own is derived from it.
         steps: Of each run.
         deadline: `time.monotonic()` after which no step begins.
+        fair: Remedies without which no samples judge (sorted ones show a part of the task only).
     """
 
     def __init__(
         self, target: Target, store: BatchStore, *, seed: int, steps: int, deadline: float,
+        fair: Sequence[Mended] = (),
     ) -> None:
+        self._fair = tuple(fair)
         self.target, self.seed, self.steps, self.deadline = target, seed, steps, deadline
         self._stores: dict[int, tuple[Any, BatchStore]] = {
             id(target.make_train_loader): (target.make_train_loader, store)}
@@ -123,6 +126,7 @@ class Lab:
         Raises:
             OutOfTime: The time is over before all seeds have run.
         """
+        judging = (*judging, *(one for one in self._fair if one not in judging))
         validates = any(one.judges == "validation" for one in judging)
         balanced = any(one.balanced for one in judging)
         key = (tuple(map(id, mended)), tuple(map(id, judging)))
@@ -221,8 +225,3 @@ def divided(stored: Sequence[Any]) -> tuple[list[Any], list[Any]]:
     judges = list(stored[-min(JUDGES, len(stored)):])
     train = list(stored[:-len(judges)])
     return (train, judges) if len(train) >= 2 * len(judges) else (list(stored), judges)
-
-
-def mean_curve(curves: Sequence[Sequence[float]]) -> list[float]:
-    """Return the mean of several curves, as long as the shortest."""
-    return [fmean(values) for values in zip(*curves, strict=False)]

@@ -10,6 +10,9 @@ from auditor.report import Report
 
 # How the reason begins for which a rule fired on a mended copy only.
 _BEHIND = "found with"
+_CONFIRMED = "the trial confirms the cause"
+# Categories that are judged by how a model moves.
+MOVING = frozenset({"activation", "gradient", "learning-rate"})
 _ORDER = {"helps": 0, "untried": 1, "no-effect": 2, "harms": 3}
 
 
@@ -47,20 +50,26 @@ def with_trials(report: Report, former: Report) -> Report:
 def revealed(report: Report, mended: Report) -> list[Finding]:
     """Return the findings of a mended copy that could not be seen before.
 
-    Masked rules count, and those on how it learns when the target as it is learns at no rate.
+    Masked rules count, and those on signal, gradient and rate when the target as it is learns at
+    no rate: where nothing moves, they have nothing to see.
     """
     masked = {rule for rule, found in report.verdicts.items() if found.verdict == "masked"}
-    stuck = report.verdicts.get("no-learning-at-any-rate")
-    if stuck is not None and stuck.verdict == "fired":
+    if learns_nothing(report):
         masked |= {rule for rule, summary in report.rules.items()
-                   if summary.category == "learning-rate"
-                   and report.verdicts[rule].verdict != "fired"}
+                   if summary.category in MOVING and report.verdicts[rule].verdict != "fired"}
     return [finding for finding in mended.roots
             if finding.rule in masked and finding.severity != "info"]
 
 
+def learns_nothing(report: Report) -> bool:
+    """Tell whether no learning rate lowers the loss."""
+    found = report.verdicts.get("no-learning-at-any-rate")
+    return found is not None and found.verdict == "fired"
+
+
 def explained_by_trial(
     report: Report, behind: Collection[str], resolves: Mapping[str, Collection[str]],
+    together: Collection[str] = (),
 ) -> Report:
     """Return the report with the causes that the trials have shown.
 
@@ -68,6 +77,7 @@ def explained_by_trial(
         report: With the outcomes; findings that were hidden stand at its end.
         behind: Rules that were found only on the mended copy.
         resolves: Rule that was mended alone -> findings that were gone then.
+        together: Findings that were gone with all of them mended.
     """
     hiders = ", ".join(rule for rule in resolves if rule not in behind) or "the other findings"
     verdicts = {**report.verdicts, **{
@@ -78,6 +88,12 @@ def explained_by_trial(
         for rule in gone:
             if _is_shown(cause, rule, findings, resolves):
                 _link(findings, cause, rule)
+    mended = [rule for rule in findings if _helps(findings[rule])]
+    for rule in together:
+        if rule in findings and rule not in mended and not findings[rule].causes:
+            for cause in mended:
+                if _is_shown(cause, rule, findings, resolves):
+                    _link(findings, cause, rule)
     ordered = _in_order(list(findings.values()))
     return replace(report, findings=(*ordered, *aside), verdicts=verdicts)
 
@@ -94,6 +110,10 @@ def _is_shown(
     return not mutual and rule not in _above(cause, findings)
 
 
+def _helps(finding: Finding) -> bool:
+    return any(fix.trial.status == "helps" for fix in finding.fixes)
+
+
 def _above(rule: str, findings: Mapping[str, Finding]) -> set[str]:
     seen: set[str] = set()
     waiting = list(findings[rule].causes)
@@ -108,6 +128,8 @@ def _above(rule: str, findings: Mapping[str, Finding]) -> set[str]:
 def _link(findings: dict[str, Finding], cause: str, rule: str) -> None:
     below, above = findings[rule], findings[cause]
     said = f" With {cause} mended it was gone: the trial confirms the cause."
+    if _CONFIRMED in below.message:
+        said = ""
     findings[rule] = replace(
         below, message=below.message + said,
         causes=tuple(dict.fromkeys((*below.causes, cause))))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from auditor.candidate import Candidate
 from auditor.errors import AuditorError
+from auditor.evidence import MOVING
 from auditor.isolation import undisturbed
 from auditor.judge import overall
 from auditor.probe import Probe
@@ -24,7 +25,6 @@ from auditor.tryout import Bounds, Tryout
 RESERVE = 0.2
 # One look at a mended copy by the cheap probes; with the race of learning rates.
 _LOOK_SECONDS, _LONG_LOOK_SECONDS = 5.0, 15.0
-_RATES = "learning-rate"
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def _again(
     names = {rule for rule, found in report.verdicts.items()
              if found.verdict in ("fired", "masked")}
     rules = [rule for rule in audited.rules
-             if rule.id in names or (long and rule.category == _RATES)]
+             if rule.id in names or (long and rule.category in MOVING)]
     most = _LONG_LOOK_SECONDS if long else _LOOK_SECONDS
     left = max(deadline - time.monotonic(), 0.0)
     settings = replace(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from auditor.candidate import Candidate, best_of, gains_something, side_by_side, try_on_top
 from auditor.counterfactual import JUDGES, LOOKS, SEEDS, Lab
 from auditor.errors import AuditorError
-from auditor.evidence import explained_by_trial, recommended, revealed
+from auditor.evidence import explained_by_trial, learns_nothing, recommended, revealed
 from auditor.finding import Finding, TrialOutcome
 from auditor.probe import OutOfTime
 from auditor.remedy import CannotMend, Case, Mended, Remedy
@@ -68,7 +68,9 @@ class Tryout:
         self._report, self._bounds = report, bounds
         self._candidates: dict[str, list[Candidate]] = {}
         self._reasons: dict[tuple[str, int], str] = {}
+        self._behind: set[str] = set()
         self._gone: dict[str, tuple[str, ...]] = {}
+        self._gone_together: tuple[str, ...] = ()
         self._joint: JointTrial | None = None
         self.chosen: dict[str, Candidate] = {}
 
@@ -84,7 +86,7 @@ class Tryout:
                 lab = self._each_alone(lab)
                 self._choose()
                 self._look_behind(lab)
-                self._joint = side_by_side(lab, self.chosen)
+                self._settle(lab)
                 self._look_again(lab)
             except OutOfTime:
                 self._missed(_NO_TIME)
@@ -117,8 +119,10 @@ class Tryout:
 
     def _lab(self, steps: int) -> Lab:
         bounds = self._bounds
+        fair = [one.mended for found in self._candidates.values() for one in found
+                if one.mended.judges == "mended"]
         return Lab(bounds.target, bounds.store, seed=bounds.seed, steps=steps,
-                   deadline=bounds.deadline)
+                   deadline=bounds.deadline, fair=fair)
 
     def _affordable(self) -> int:
         """Return how many steps each run may have; 0 when there is nothing to try or no time."""
@@ -186,61 +190,70 @@ class Tryout:
                 self.chosen[rule] = best
 
     def _look_behind(self, lab: Lab) -> None:
-        """Audit the mended copy: what was masked or hidden behind these faults shows now."""
-        if not self.chosen or not self._hides_something():
-            return
-        for _ in range(_ROUNDS):
+        """Audit the mended copy: what was masked or hidden behind these faults shows now.
+
+        Where nothing is learned at any rate, a fault that was found counts although its fix shows
+        nothing yet: the next one may hide its effect. `_settle` lets go of those in vain.
+        """
+        stuck = learns_nothing(self._report)
+        masks = any(found.verdict == "masked" for found in self._report.verdicts.values())
+        for _ in range(_ROUNDS if self.chosen and (stuck or masks) else 0):
             everything = [one.mended for one in self.chosen.values()]
             version = lab.version(everything)
-            seen = self._bounds.again(version, self._learns_nothing())
+            seen = self._bounds.again(version, stuck)
             fresh = [f for f in revealed(self._report, seen) if f.rule not in self._candidates]
             for finding in fresh:
                 self._collect(finding, seen, version, lab.store(version))
-            added = [finding.rule for finding in fresh
-                     if self._best_on_top(lab, finding.rule, everything)]
-            if not added:
+            kept = [self._keep(lab, finding.rule, everything, stuck) for finding in fresh]
+            if not any(kept):
                 return
-            if gains_something(lab, everything):
-                self._make_advice(added)
 
-    def _best_on_top(self, lab: Lab, rule: str, everything: Sequence[Mended]) -> bool:
-        """Keep the finding's best candidate if it helps beside those chosen so far."""
+    def _keep(self, lab: Lab, rule: str, beside: Sequence[Mended], stuck: bool) -> bool:
+        """Keep the best candidate of a finding behind others if it helps, or may later."""
         found = self._candidates.get(rule, [])
         for one in found:
-            try_on_top(lab, one, everything)
+            try_on_top(lab, one, beside)
         best = best_of(found)
-        if best is None or not best.helps:
+        if best is None or not (best.helps or stuck):
             self._candidates.pop(rule, None)
             return False
         self.chosen[rule] = best
+        self._behind.add(rule)
         return True
 
-    def _make_advice(self, rules: Sequence[str]) -> None:
-        """Lower to advice what was not masked: it limits the mended copy, not the user's run."""
-        for rule in rules:
-            if self._report.verdicts[rule].verdict != "masked":
+    def _settle(self, lab: Lab) -> None:
+        """Try all fixes together; of what was found behind others keep what is needed."""
+        self._joint = side_by_side(lab, self.chosen)
+        needed = {row.rule for row in self._joint.fixes if row.needed} if self._joint else set()
+        vain = {rule for rule in self._behind
+                if rule not in needed and not self.chosen[rule].helps}
+        for rule in vain:
+            del self.chosen[rule], self._candidates[rule]
+        self._behind -= vain
+        if vain:
+            self._joint = side_by_side(lab, self.chosen)
+        for rule in self._behind:
+            rest = [one.mended for name, one in self.chosen.items() if name != rule]
+            # What was not masked and is not needed for a start limits the mended copy only.
+            if self._report.verdicts[rule].verdict != "masked" and gains_something(lab, rest):
                 for one in self._candidates[rule]:
                     one.finding = replace(one.finding, severity="info")
 
-    def _hides_something(self) -> bool:
-        return self._learns_nothing() or any(
-            found.verdict == "masked" for found in self._report.verdicts.values())
-
-    def _learns_nothing(self) -> bool:
-        found = self._report.verdicts.get("no-learning-at-any-rate")
-        return found is not None and found.verdict == "fired"
-
     def _look_again(self, lab: Lab) -> None:
         """Run the cheap probes on each mended copy: which findings vanish?"""
-        fired = {finding.rule for finding in self._report.findings}
         for rule, one in self.chosen.items():
-            if not one.helps or self._seconds_left() <= 0:
-                continue
-            seen = self._bounds.again(lab.version([one.mended]), False)
-            gone = tuple(name for name, found in seen.verdicts.items()
-                         if name in fired and found.verdict == "clear")
-            self._gone[rule] = gone
-            one.outcome = replace(one.outcome, resolves=gone)
+            if one.helps and self._seconds_left() > 0 and rule not in self._behind:
+                self._gone[rule] = self._vanished(lab.version([one.mended]))
+                one.outcome = replace(one.outcome, resolves=self._gone[rule])
+        everything = [one.mended for one in self.chosen.values()]
+        if len(everything) > 1 and self._seconds_left() > 0 and gains_something(lab, everything):
+            self._gone_together = self._vanished(lab.version(everything))
+
+    def _vanished(self, version: Target) -> tuple[str, ...]:
+        """Return the findings that are clear on a version."""
+        fired = {finding.rule for finding in self._report.findings}
+        return tuple(name for name, found in self._bounds.again(version, False).verdicts.items()
+                     if name in fired and found.verdict == "clear")
 
     def _told(self) -> Report:
         """Return the report with all outcomes, the best fix of every finding first."""
@@ -251,7 +264,7 @@ class Tryout:
                     for finding in (*self._report.findings, *behind)]
         return explained_by_trial(
             replace(self._report, findings=tuple(findings), joint=self._joint),
-            {finding.rule for finding in behind}, self._gone)
+            {finding.rule for finding in behind}, self._gone, self._gone_together)
 
     def _with_outcomes(self, finding: Finding) -> Finding:
         fixes = list(finding.fixes)
