@@ -9,8 +9,6 @@ from collections.abc import Iterable, Sequence
 from auditor.script import Scope, Script
 from auditor.syntax import Function, bound, calls, dotted, needed, part_for
 
-_COMPILED = ("torch.compile", "compile")
-
 
 class Draft:
     """The lines of a target file, from imports to what several of its parts share.
@@ -44,7 +42,7 @@ class Draft:
         made, left = part_for(self.scope.body, names, without, self.script.modules)
         for name in sorted(left):
             self._from_outside(name)
-        return [item for item in made if not _is_compilation(item)]
+        return made
 
     def share(self, statements: Iterable[ast.stmt]) -> None:
         """Put statements where all parts of the file see their names."""
@@ -108,7 +106,9 @@ class Draft:
         """Return what a function is given for a parameter where it is called, or its default."""
         told = function.args
         names = [item.arg for item in (*told.posonlyargs, *told.args)]
-        for call in (found for statement in where for found in calls(statement)):
+        here = (statement for statement in where
+                if not isinstance(statement, (*Function, ast.ClassDef)))
+        for call in (found for statement in here for found in calls(statement)):
             if dotted(call.func) != function.name:
                 continue
             given: dict[str | None, ast.expr] = {
@@ -133,16 +133,19 @@ class Draft:
             self._of_module(name)
 
     def _given(self, function: ast.FunctionDef | ast.AsyncFunctionDef, name: str) -> None:
-        guard, module = self.script.guard, self.script.module
-        where = (*guard.body, *guard.rest, *module.body, *module.rest)
-        value = self.argument(function, name, where)
-        if value is None:
-            self.missing.append(f"what {function.name}() is given as `{name}`")
+        for scope in self.script.scopes:
+            value = self.argument(function, name, (*scope.body, *scope.rest))
+            if value is None or scope.function is function:
+                continue
+            for inner in sorted(needed(value)):
+                if scope.function is not None and inner in bound(scope.body):
+                    self._copy(scope.body, inner)
+                else:
+                    self._from_outside(inner)
+            if not (isinstance(value, ast.Name) and value.id == name):
+                self._arguments[name] = ast.unparse(value)
             return
-        for inner in sorted(needed(value)):
-            self._from_outside(inner)
-        if not (isinstance(value, ast.Name) and value.id == name):
-            self._arguments[name] = ast.unparse(value)
+        self.missing.append(f"what {function.name}() is given as `{name}`")
 
     def _of_module(self, name: str) -> None:
         for statement in self.script.module.body:
@@ -196,9 +199,3 @@ def _sorted(names: Iterable[str]) -> str:
 def _parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
     told = function.args
     return {item.arg for item in (*told.posonlyargs, *told.args, *told.kwonlyargs)}
-
-
-def _is_compilation(statement: ast.stmt) -> bool:
-    """Tell whether it compiles the model, which would take longer than the audit."""
-    return (isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call)
-            and dotted(statement.value.func) in _COMPILED)

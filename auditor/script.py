@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,9 @@ from auditor.syntax import Function, base_name, bound, calls, dotted
 
 # A notebook's magic, as nbconvert writes it.
 _MAGIC = "get_ipython"
+_COMPILED = ("torch.compile", "compile")
+# Of Accelerate and of Fabric.
+_WRAPPERS = ("prepare", "prepare_model", "setup", "setup_module", "setup_dataloaders")
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class Script:
         functions: By name.
         is_safe: Importing it trains nothing and needs no notebook.
         modules: Names that import statements bind.
+        libraries: What is imported, by its first name.
     """
 
     path: Path
@@ -51,6 +55,7 @@ class Script:
     functions: dict[str, ast.FunctionDef | ast.AsyncFunctionDef]
     is_safe: bool
     modules: frozenset[str]
+    libraries: frozenset[str]
 
 
 def read_script(path: Path) -> Script:
@@ -81,7 +86,7 @@ def read_script(path: Path) -> Script:
         path, module, guard,
         (guard, module, *(_scope(node.body, training, node) for node in functions.values())),
         functions, not module.rest and not any(_is_magic(node) for node in tree.body),
-        frozenset(bound(imports)),
+        frozenset(bound(imports)), frozenset(_libraries(imports)),
     )
 
 
@@ -91,7 +96,8 @@ def _scope(
 ) -> Scope:
     begin = next((index for index, statement in enumerate(statements)
                   if _trains(statement, training)), len(statements))
-    return Scope(statements[:begin], statements[begin:], function)
+    body = [statement for statement in statements[:begin] if not _is_wrapping(statement)]
+    return Scope(body, statements[begin:], function)
 
 
 def _trains(statement: ast.stmt, training: frozenset[str]) -> bool:
@@ -119,6 +125,22 @@ def _training_functions(
         if not more:
             return frozenset(found)
         found |= more
+
+
+def _is_wrapping(statement: ast.stmt) -> bool:
+    """Tell whether it only wraps what is there: to compile it, or to spread it over devices."""
+    if not (isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call)):
+        return False
+    name = dotted(statement.value.func)
+    return name in _COMPILED or ("." in name and name.rpartition(".")[2] in _WRAPPERS)
+
+
+def _libraries(imports: Iterable[ast.Import | ast.ImportFrom]) -> Iterator[str]:
+    for statement in imports:
+        if isinstance(statement, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in statement.names)
+        elif statement.module and not statement.level:
+            yield statement.module.partition(".")[0]
 
 
 def _is_guard(statement: ast.stmt) -> bool:

@@ -114,8 +114,9 @@ def _step(
         if not (isinstance(value, ast.Name) and value.id == name):
             draft.give(name, value)
     found.append("loss: the body of the training loop")
-    lines = [f"{_unpacked(loop.item)} = batch", *map(draft.text_of, body),
-             f"return {loop.loss_name}"]
+    unpacked = _unpacked(loop.item)
+    lines = [*([f"{unpacked} = batch"] if unpacked != "batch" else []),
+             *map(draft.text_of, body), f"return {loop.loss_name}"]
     inner = textwrap.indent("\n".join(lines), "    ")
     return [f"def training_step({model}, batch):\n{inner}"]
 

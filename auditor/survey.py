@@ -18,6 +18,7 @@ _OPTIMIZERS = frozenset({
     "adam", "adamw", "adamax", "nadam", "radam", "sgd", "rmsprop", "adagrad", "adadelta", "lion",
     "lamb", "adafactor", "muon", "lbfgs",
 })
+_LIGHTNING = frozenset({"lightning", "pytorch_lightning"})
 _MODULE_BASES = ("Module", "LightningModule", "PreTrainedModel")
 
 
@@ -91,7 +92,7 @@ def _look(script: Script, scope: Scope, loops: Sequence[Loop]) -> Survey:
         iter(loops), None)
     trainer = next((node for statement in (*scope.body, *scope.rest)
                     for node in same_scope(statement)
-                    if isinstance(node, ast.Call) and _is_trainer(node)), None)
+                    if isinstance(node, ast.Call) and _is_trainer(node, script)), None)
     model = _model_name(made, optimizer, classes)
     names = bound((*script.module.body, *script.guard.body, *scope.body))
     train, val = _data_names(names, made, loop if made else None)
@@ -214,9 +215,10 @@ def _is_optimizer(call: ast.Call) -> bool:
     return "sched" not in name and (takes or is_known or ".optim." in f".{name}")
 
 
-def _is_trainer(call: ast.Call) -> bool:
+def _is_trainer(call: ast.Call, script: Script) -> bool:
     if isinstance(call.func, ast.Attribute) and call.func.attr == "fit":
-        return "trainer" in ast.unparse(call.func.value).lower()
+        return (bool(script.libraries & _LIGHTNING)
+                and "trainer" in ast.unparse(call.func.value).lower())
     words = {word.arg for word in call.keywords}
     return dotted(call.func).endswith("Trainer") and {"model", "train_dataset"} <= words
 

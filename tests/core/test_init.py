@@ -278,3 +278,53 @@ def test_a_script_that_makes_everything_at_import_is_imported(tmp_path: Path) ->
     assert "from train import" in text
     assert {"model", "optimizer"} <= set(text.partition("from train import ")[2].split("\n")[0]
                                          .split(", "))
+
+
+def test_what_a_function_is_given_is_followed_to_its_caller(tmp_path: Path) -> None:
+    text = target_of(tmp_path, """
+        import torch
+        from accelerate import Accelerator
+        from mine import Net, loaders
+        def training(config, args):
+            accelerator = Accelerator()
+            train_dataloader, _ = loaders(config["size"])
+            model = Net()
+            optimizer = torch.optim.AdamW(params=model.parameters(), lr=config["lr"])
+            model, optimizer = accelerator.prepare(model, optimizer)
+            for step, (x, y) in enumerate(train_dataloader):
+                loss = torch.nn.functional.mse_loss(model(x), y)
+                accelerator.backward(loss)
+        def main():
+            config = {"size": 8, "lr": 1e-3}
+            training(config, None)
+        if __name__ == "__main__":
+            main()
+    """)
+
+    assert 'config = {"size": 8, "lr": 1e-3}' in text
+    assert "ccelerat" not in text
+    assert "loss_fn = torch.nn.functional.mse_loss" in text
+    assert "def optimizer(model):" in text
+
+
+def test_the_names_of_the_loop_are_those_that_its_function_is_given(tmp_path: Path) -> None:
+    text = target_of(tmp_path, """
+        import torch
+        from torch import nn
+        from mine import Net, data
+        def epoch(net, batches, crit, opt):
+            for batch in batches:
+                with torch.autocast("cpu"):
+                    loss = crit(net(batch["x"]), batch["y"])
+                loss.backward()
+        if __name__ == "__main__":
+            dl_train = torch.utils.data.DataLoader(data)
+            network = Net()
+            ce = nn.CrossEntropyLoss()
+            opt = torch.optim.Adam(network.parameters())
+            epoch(network, dl_train, ce, opt)
+    """)
+
+    assert "crit = ce" in text and "train_loader = dl_train" in text
+    assert "def training_step(net, batch):\n    with torch.autocast" in text
+    assert "def optimizer(network):" in text
