@@ -15,6 +15,7 @@ from torch import nn
 from auditor.observation import Json, Observation
 from auditor.probe import Probe
 from auditor.report import Layer, ProbeRun, Report
+from auditor.repository import folder_in_repository
 from auditor.target import Target
 from auditor.trial import Bench
 
@@ -126,11 +127,12 @@ def _loss_name(target: Target) -> str:
 
 def _environment(target: Target, seed: int, seconds: float) -> dict[str, Json]:
     device = target.device
+    folder = folder_in_repository()
     return {
         "auditor": own_version(), "torch": str(torch.__version__),
         "python": platform.python_version(), "platform": sys.platform,
         "device": str(device), "threads": torch.get_num_threads(), "seed": seed,
-        "seconds": round(seconds, 2),
+        "seconds": round(seconds, 2), **({"folder": folder} if folder else {}),
     }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from auditor.errors import UsageError
 from auditor.output import write_file
+from auditor.repository import repository_of
 from auditor.script import read_script
 from auditor.starter import Start, is_target, start
 from auditor.startfiles import config_file, workflow_file
@@ -44,7 +45,7 @@ def init_command(path: Path, *, force: bool = False) -> Written:
     module = script.stem
     in_package = (folder / "__init__.py").is_file()
     begun = None if is_target(seen) else start(seen, f".{module}" if in_package else module)
-    root = _repository(folder)
+    root = repository_of(folder)
     target = TARGET if begun else script.name
     files = {
         **({folder / TARGET: begun.text} if begun else {}),
@@ -95,10 +96,6 @@ def _is_python(file: Path) -> bool:
     except UsageError:
         return False
     return True
-
-
-def _repository(folder: Path) -> Path:
-    return next((place for place in (folder, *folder.parents) if (place / ".git").exists()), folder)
 
 
 def _requirements(root: Path, folder: Path) -> str:

@@ -17,6 +17,7 @@ from .charts import svg
 from .codeframe import CodeFrame, frame_of
 from .outline import consequences_of, curves_of
 from .pictures import pictures_of
+from .standing import standing
 from .trials import Bar, bars_of, is_dropped, joint_line, trial_curves
 from .wording import (
     code_lines,
@@ -24,7 +25,6 @@ from .wording import (
     evidence_value,
     is_address,
     prose,
-    standing,
     subjects,
     trial_line,
     where,

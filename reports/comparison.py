@@ -8,7 +8,8 @@ from auditor.compare import Comparison, Move
 from auditor.finding import Finding
 
 from .gfm import code, folded, inline, table
-from .wording import plural, prose, quantity, standing, target_name, where
+from .standing import standing
+from .wording import plural, prose, quantity, target_name, where
 
 # More measurements than these are noise to a reader; the JSON has them all.
 _MOST_MOVES = 20

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from auditor.finding import Finding, Severity
 from auditor.report import Report
 
+from .standing import file_in_repository
 from .wording import count_verdicts, plural, prose
 
 _COMMANDS: dict[Severity, str] = {"error": "error", "warning": "warning", "info": "notice"}
@@ -32,7 +33,8 @@ class GithubRenderer:
             # The last notice is kept for what is left out.
             shown += found[: _MOST - (severity == "info")]
         rest = _rest(total - len(shown), count_verdicts(report, "not-measured"))
-        return "".join(f"{line}\n" for line in (*map(_command, shown), *rest))
+        lines = [*(_command(report, finding) for finding in shown), *rest]
+        return "".join(f"{line}\n" for line in lines)
 
 
 def _rest(left_out: int, missed: int) -> list[str]:
@@ -41,19 +43,19 @@ def _rest(left_out: int, missed: int) -> list[str]:
     return [f"::notice title=auditor::{_data(', '.join(told))}: see the report"] if told else []
 
 
-def _command(finding: Finding) -> str:
+def _command(report: Report, finding: Finding) -> str:
     fixes = [f"Fix: {prose(fix.summary)}" for fix in finding.fixes[:1]]
     text = "\n".join([f"{prose(finding.title)}.", prose(finding.message), *fixes])
-    properties = [f"{name}={_property(value)}" for name, value in _place(finding).items()]
+    properties = [f"{name}={_property(value)}" for name, value in _place(report, finding).items()]
     title = f"title={_property(f'{finding.severity}: {finding.rule}')}"
     return f"::{_COMMANDS[finding.severity]} {','.join([*properties, title])}::{_data(text)}"
 
 
-def _place(finding: Finding) -> dict[str, str]:
+def _place(report: Report, finding: Finding) -> dict[str, str]:
     place = finding.place
     if place is None:
         return {}
-    told = {"file": prose(place.file).replace("\\", "/"), "line": str(place.line)}
+    told = {"file": file_in_repository(report, place).as_posix(), "line": str(place.line)}
     if place.end_line:
         told["endLine"] = str(place.end_line)
     # Columns of an expression over several lines would be refused.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import PurePath
 
 from auditor.finding import Finding, Severity
 from auditor.observation import Json, Place
 from auditor.report import Report
 
+from .standing import file_in_repository
 from .wording import prose
 
 _SEVERITIES: dict[Severity, str] = {"error": "critical", "warning": "major", "info": "info"}
@@ -28,18 +28,18 @@ class GitlabRenderer:
     def render(self, report: Report) -> str:
         """Return the JSON text."""
         fallback = _line_of_target(report)
-        entries = [_entry(finding, place) for finding in report.findings
+        entries = [_entry(report, finding, place) for finding in report.findings
                    if finding.is_open and (place := finding.place or fallback)]
         return json.dumps(entries, indent=2, allow_nan=False) + "\n"
 
 
-def _entry(finding: Finding, place: Place) -> dict[str, Json]:
+def _entry(report: Report, finding: Finding, place: Place) -> dict[str, Json]:
     return {
         "description": f"{prose(finding.title)}. {prose(finding.message)}",
         "check_name": finding.rule,
         "fingerprint": finding.fingerprint,
         "severity": _SEVERITIES[finding.severity],
-        "location": {"path": PurePath(prose(place.file)).as_posix(),
+        "location": {"path": file_in_repository(report, place).as_posix(),
                      "lines": {"begin": place.line}},
     }
 

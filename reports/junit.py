@@ -8,7 +8,8 @@ from xml.etree import ElementTree as ET
 from auditor.finding import Finding, Verdict
 from auditor.report import Report
 
-from .wording import evidence_line, prose, seconds, standing, target_name, where
+from .standing import standing
+from .wording import evidence_line, prose, seconds, target_name, where
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from .comparison import comparison_markdown
 from .gfm import code, fence, folded, inline, summary, table
 from .outline import consequences_of, curves_of, outline_of, probe_rows, rules_by_reason
 from .sparkline import sparkline
+from .standing import standing
 from .trials import is_dropped, joint_line, trial_curves
 from .wording import (
     code_lines,
@@ -25,7 +26,6 @@ from .wording import (
     plural,
     prose,
     run_line,
-    standing,
     subjects,
     trial_line,
     verdict_sentence,

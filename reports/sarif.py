@@ -18,7 +18,8 @@ from auditor.observation import Json, Place
 from auditor.report import Report, RuleSummary
 
 from .gfm import code, fence, inline
-from .wording import code_lines, in_comment, prose, standing, target_name, trial_line
+from .standing import file_in_repository, in_comment, standing
+from .wording import code_lines, prose, target_name, trial_line
 
 _SCHEMA = ("https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/"
            "sarif-schema-2.1.0.json")
@@ -51,7 +52,8 @@ def _run(report: Report) -> dict[str, Json]:
     }
     if report.version:
         driver["version"] = prose(report.version)
-    results: list[Json] = [_result(finding, ids.index(finding.rule)) for finding in report.findings]
+    results: list[Json] = [_result(report, finding, ids.index(finding.rule))
+                           for finding in report.findings]
     return {
         "tool": {"driver": driver},
         "automationDetails": {"id": f"auditor/{target_name(report)}/"},
@@ -109,7 +111,7 @@ def _fix(fix: Fix) -> list[str]:
     return parts
 
 
-def _result(finding: Finding, index: int) -> dict[str, Json]:
+def _result(report: Report, finding: Finding, index: int) -> dict[str, Json]:
     title = prose(finding.title).rstrip(".")
     result: dict[str, Json] = {
         "ruleId": finding.rule,
@@ -123,7 +125,7 @@ def _result(finding: Finding, index: int) -> dict[str, Json]:
         "properties": {"confidence": finding.confidence, "layers": _layers(finding),
                        "causes": list(finding.causes)},
     }
-    location = _location(finding)
+    location = _location(report, finding)
     if location:
         result["locations"] = [location]
     if not finding.is_open:
@@ -146,11 +148,11 @@ def _line_hash(finding: Finding) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
-def _location(finding: Finding) -> dict[str, Json]:
+def _location(report: Report, finding: Finding) -> dict[str, Json]:
     location: dict[str, Json] = {}
     if finding.place:
         location["physicalLocation"] = {
-            "artifactLocation": {"uri": _address(finding.place.file)},
+            "artifactLocation": {"uri": _address(file_in_repository(report, finding.place))},
             "region": _region(finding.place),
         }
     if finding.layers:
@@ -159,9 +161,8 @@ def _location(finding: Finding) -> dict[str, Json]:
     return location
 
 
-def _address(file: str) -> str:
+def _address(path: PurePath) -> str:
     """Return a path as a relative reference with slashes, an absolute one as a file address."""
-    path = PurePath(prose(file))
     return path.as_uri() if path.is_absolute() else quote(path.as_posix())
 
 

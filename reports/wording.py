@@ -18,7 +18,6 @@ _TRIAL_WORDS = {"helps": "helps", "no-effect": "no effect", "harms": "makes it w
 # Measures of trials that are shown in percent.
 SHARES = frozenset({"accuracy", "mean recall"})
 _NOT_THE_USERS = ("", "pack", "measured")
-_IN_CODE = re.compile(r"[^:]*\.py:\d")
 _COMPARED = {"==": "must not be", "!=": "must be"}
 
 
@@ -174,18 +173,6 @@ def verdict_sentence(report: Report) -> str:
         return f"No {new} was found in {name}{accepted}, but {checks} could not be made"
     clear = plural(count_verdicts(report, "clear"), "check")
     return f"No {new} was found in {name}: {clear} clear{accepted}"
-
-
-def standing(finding: Finding) -> str:
-    """Return why a finding does not count ("ignored: model.py:9"); empty when it counts."""
-    if finding.ignored:
-        return f"ignored: {prose(finding.ignored)}"
-    return "known from the baseline" if finding.known else ""
-
-
-def in_comment(finding: Finding) -> bool:
-    """Tell whether a comment in the user's code ignores it, not the configuration."""
-    return bool(_IN_CODE.match(finding.ignored))
 
 
 def fault_counts(report: Report) -> str:

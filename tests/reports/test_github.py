@@ -80,3 +80,9 @@ def test_known_and_ignored_findings_are_left_out() -> None:
         replace(failing().findings[1], ignored="audit.yaml:3")))
 
     assert render(report) == ""
+
+
+def test_files_are_shown_from_the_root_of_the_repository() -> None:
+    report = replace(failing(), environment={"folder": "models/shapes"})
+
+    assert commands(report)[0][1]["file"] == "models/shapes/model.py"

@@ -47,3 +47,9 @@ def test_no_line_is_invented() -> None:
 
 def test_a_healthy_model_gives_an_empty_list() -> None:
     assert entries(healthy()) == []
+
+
+def test_files_are_shown_from_the_root_of_the_repository() -> None:
+    report = replace(failing(), environment={"folder": "models/shapes"})
+
+    assert {entry["location"]["path"] for entry in entries(report)} == {"models/shapes/model.py"}

@@ -110,3 +110,10 @@ def test_what_was_not_measured_is_told() -> None:
 
     assert {note["associatedRule"]["id"] for note in told} == {
         "lr-too-high", "lr-too-low", "batch-too-large"}
+
+
+def test_files_are_shown_from_the_root_of_the_repository() -> None:
+    report = replace(failing(), environment={"folder": "models/shapes"})
+
+    (place,) = run(report)["results"][0]["locations"]
+    assert place["physicalLocation"]["artifactLocation"]["uri"] == "models/shapes/model.py"
