@@ -32,6 +32,9 @@ _FAR_APART = 5.0
 # Learned less than this part of the uninformed loss: ask whether anything can be memorised.
 _HARDLY = 0.02
 _MEMORISING_STEPS = 60
+# Learned less than this part: who leads a race that has only begun is chance.
+_BARELY = 0.25
+_LONGER = 3
 # Shorter trials see the first jolts of a run and not what it learns.
 _SHORTEST = 30
 _TOO_SHORT = "there was time for trials of {} steps only, too short to compare rates"
@@ -75,6 +78,10 @@ class _Look:
         swept = sweep(track, points)
         self.context.note.series(swept.series())
         raced = race(track, swept, steps)
+        if self._is_too_short(track, raced, steps):
+            steps *= _LONGER
+            track = Track(self.context, steps + EVALUATED)
+            raced = race(track, swept, steps)
         if any(run.outcome == "out-of-time" for run in raced.finalists):
             raise OutOfTime("the race between the rates could not be finished")
         self._note_rates(track, swept, raced)
@@ -85,6 +92,12 @@ class _Look:
             self.context.note.series(_curve(name, f"learning rate {run.lr:.2g}", run))
         for run in raced.finalists:
             self.context.note.series(_curve("lr_race", f"{run.lr:.2g}", run))
+
+    def _is_too_short(self, track: Track, raced: Race, steps: int) -> bool:
+        """Tell whether the best rate has only begun to learn, and a longer race fits."""
+        needed = _LONGER * next(need for length, _, need in (_LONG, *_LENGTHS) if length == steps)
+        begun = _HARDLY < track.share_learned(raced.best) < _BARELY
+        return begun and self.context.affordable_steps(needed) == needed
 
     def _note_rates(self, track: Track, swept: Sweep, raced: Race) -> None:
         note = self.context.note

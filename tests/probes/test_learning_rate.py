@@ -96,6 +96,21 @@ def test_the_flat_range_holds_the_suggestion() -> None:
     assert low <= best <= high
 
 
+def test_a_task_that_starts_slowly_is_raced_for_longer() -> None:
+    g = torch.Generator().manual_seed(7)
+    x = torch.randn(1600, 20, generator=g)
+    y = torch.sin(x @ torch.randn(20, generator=g) / 2).unsqueeze(1)
+
+    def net() -> nn.Module:
+        return nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(),
+                             nn.Linear(64, 1))
+
+    seen = observe("learning_rate", target(
+        net, x, y, nn.MSELoss(), optimizer=torch.optim.SGD, lr=0.05, batch_size=64))
+
+    assert float(seen.value("lr_trial_steps") or 0) > 60
+
+
 def test_groups_keep_their_ratio_in_every_run() -> None:
     def grouped(model: nn.Module) -> torch.optim.Optimizer:
         first, *rest = model.parameters()
