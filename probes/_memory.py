@@ -19,6 +19,7 @@ from auditor.trial import Bench, Changes, evaluating, run
 LEARNED = 0.8
 _LOOK_EVERY = 10
 _SAME = 1e-3
+_THIRDS = 9
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,18 @@ class Try:
     def learned(self) -> bool:
         """Whether the answer is clear."""
         return self.progress >= LEARNED
+
+    def late_fall(self, marks: Marks) -> float:
+        """Return how much progress the last third of the steps made; 0 for a diverged try."""
+        if len(self.losses) < _THIRDS or not all(math.isfinite(loss) for loss in self.losses):
+            return 0.0
+        third = len(self.losses) // 3
+        before, last = self.losses[:-third], self.losses[-third:]
+        return marks.progress(_mean(last)) - marks.progress(_mean(before[-third:]))
+
+
+def _mean(losses: Sequence[float]) -> float:
+    return math.fsum(losses) / len(losses)
 
 
 def marks_of(context: ProbeContext, only: Any) -> Marks:

@@ -23,6 +23,8 @@ _MINIMUM = 40
 _SEEN = 4
 # An irreducible loss cannot be learned to its end: a clear fall is all that is asked for.
 _CLEAR_FALL = 0.25
+# A try that gains this much of the way in its last third is on its way, not at its end.
+_STILL_LEARNING = 0.04
 
 _CAUSES = ("passes_without_dropout", "passes_without_decay")
 
@@ -108,7 +110,13 @@ class _Attempts:
         note = self._context.note
         best = max(tries, key=lambda found: found.progress)
         note.measure("floor_known", self._marks.floor is not None)
-        note.measure("overfit_progress", best.progress)
+        if not self._passed(best) and any(
+            found.late_fall(self._marks) > _STILL_LEARNING for found in tries
+        ):
+            note.missed(f"the loss of the subset was still falling when the tries ended, after "
+                        f"{len(best.losses)} steps", "overfit_progress")
+        else:
+            note.measure("overfit_progress", best.progress)
         note.measure("overfit_progress_user", user.progress)
         note.measure("overfit_steps", max(len(found.losses) for found in tries))
         note.measure("overfit_start", self._marks.start)
