@@ -69,8 +69,8 @@ class Runs:
 
     def scores_on_the_way(self) -> list[list[float]]:
         """Return the score of each judging batch, averaged over the run, for each seed."""
-        return [[fmean(values) for values in zip(*(look.scores for look in seen[1:] or seen), strict=True)]
-                for seen in self.looks]
+        runs = ([look.scores for look in seen[1:] or seen] for seen in self.looks)
+        return [[fmean(values) for values in zip(*scores, strict=True)] for scores in runs]
 
     def losses(self) -> list[list[float]]:
         """Return the loss of each judging batch at the end, for each seed."""

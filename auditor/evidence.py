@@ -57,6 +57,10 @@ def revealed(report: Report, mended: Report) -> list[Finding]:
     if learns_nothing(report):
         masked |= {rule for rule, summary in report.rules.items()
                    if summary.category in MOVING and report.verdicts[rule].verdict != "fired"}
+        # Their causes as they are told were mended, so they stand for themselves.
+        fresh = [f for f in mended.findings if f.rule in masked and f.severity != "info"]
+        names = {finding.rule for finding in fresh}
+        return [replace(f, causes=()) for f in fresh if not names & set(f.causes)]
     return [finding for finding in mended.roots
             if finding.rule in masked and finding.severity != "info"]
 

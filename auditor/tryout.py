@@ -175,7 +175,8 @@ class Tryout:
             try_on_top(lab, one, [])
         took = max(time.monotonic() - begin, 1e-3)
         factor = min(_LONGER, int(_LONGER_SHARE * min(self._seconds_left(), 1e6) / took))
-        if factor < 2 or any(one.outcome.status != "no-effect" for one in every):
+        hidden = learns_nothing(self._report) and len(self._candidates) > 1
+        if factor < 2 or hidden or any(one.outcome.status != "no-effect" for one in every):
             return lab
         lab.close()
         longer = self._lab(factor * lab.steps)
@@ -247,7 +248,9 @@ class Tryout:
                 one.outcome = replace(one.outcome, resolves=self._gone[rule])
         everything = [one.mended for one in self.chosen.values()]
         if len(everything) > 1 and self._seconds_left() > 0 and gains_something(lab, everything):
-            self._gone_together = self._vanished(lab.version(everything))
+            self._gone_together = tuple(
+                rule for rule in self._vanished(lab.version(everything))
+                if rule not in self.chosen)
 
     def _vanished(self, version: Target) -> tuple[str, ...]:
         """Return the findings that are clear on a version."""

@@ -43,7 +43,8 @@ def _parent(member: Member) -> Path | None:
     """Return the healthy file that a member was made from, or its twin."""
     if member.healthy:
         return None
-    named = Path(__file__).parents[1] / "accuracy" / "healthy" / f"{member.parent}.py"
+    stem = member.parent.removeprefix("healthy-")
+    named = Path(__file__).parents[1] / "accuracy" / "healthy" / f"{stem}.py"
     twin = member.path.parent / "healthy.py"
     return next((path for path in (named, twin) if path.is_file()), None)
 

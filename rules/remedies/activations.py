@@ -40,11 +40,11 @@ class Relu:
                if use.activation.family == "bounded" and use.hidden and not use.gates]
         if not old:
             raise CannotMend("no hidden activation is bounded")
-        start = mended_starts(starts_of(case, graph, every=True, relu=True))
+        start = mended_starts(starts_of(case, graph, rectified=old))
         change = _exchange(old, nn.ReLU)
         kinds = listed(sorted({use.activation.name for use in old}))
         return Mended(
-            lambda target: together(target, [Mended(change), start]),
+            lambda target: together(target, [start, Mended(change)]),
             says=f"Use ReLU in place of {kinds} in {listed([use.subject for use in old])}, "
                  "with He initialisation.",
             code=f"nn.ReLU()  # in place of {kinds}\n{start.code}",

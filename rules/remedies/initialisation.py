@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
 from auditor.judgement import in_code
-from auditor.layergraph import LayerGraph, LayerUse
+from auditor.layergraph import ActivationUse, LayerGraph, LayerUse
 from auditor.mending import with_model
 from auditor.remedy import CannotMend, Case, Mended
 from auditor.sourceedit import Edit
@@ -91,26 +91,27 @@ class ZeroBiases:
 
 
 def starts_of(
-    case: Case, graph: LayerGraph, *, every: bool = False, relu: bool = False,
+    case: Case, graph: LayerGraph, *, rectified: Collection[ActivationUse] = (),
 ) -> list[Start]:
     """Return how layers should start.
 
     Args:
-        case: Whose finding names the layers.
+        case: Whose finding names the layers; all count if it names none with weights.
         graph: Of the target.
-        every: All layers, whatever the finding names.
-        relu: Rectifiers will follow hidden layers, whatever follows now.
+        rectified: Activations that will be rectifiers: the layers before them start by He,
+            whatever the finding names.
 
     Raises:
         CannotMend: No layer has weights of its own.
     """
-    named = set() if every or case.finding.category != "initialization" else set(
-        case.finding.layers)
+    named = set(case.finding.layers) if case.finding.category == "initialization" else set()
+    if rectified:
+        named = {use.name for use in graph.layers if following(use) in rectified}
     uses: dict[str, LayerUse] = {}
     for use in graph.layers:
         if _can_start(use) and (not named or use.name in named):
             uses.setdefault(use.name, use)
-    found = [Start(use.name, _kind(use, relu)) for use in uses.values()]
+    found = [Start(use.name, _kind(use, bool(rectified))) for use in uses.values()]
     if not found:
         raise CannotMend("no layer with weights of its own is at fault")
     return found
