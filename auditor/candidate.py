@@ -67,13 +67,13 @@ def try_on_top(lab: Lab, one: Candidate, beside: Sequence[Mended]) -> None:
 
 
 def best_of(found: Sequence[Candidate]) -> Candidate | None:
-    """Return the candidate that helps most, else the first that does no harm, else any."""
+    """Return the candidate that helps most, else the first that does no harm, or None."""
     usable = [one for one in found if one.outcome.status != "untried"]
     helping = [one for one in usable if one.helps]
     if helping:
         return max(helping, key=lambda one: one.gain)
     harmless = [one for one in usable if one.outcome.status == "no-effect"]
-    return next(iter(harmless or usable), None)
+    return next(iter(harmless), None)
 
 
 def gains_something(lab: Lab, mended: Sequence[Mended]) -> bool:

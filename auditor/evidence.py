@@ -111,7 +111,9 @@ def _is_shown(
         return False
     # Each removes the other: the trial does not say which comes first.
     mutual = cause in resolves.get(rule, ())
-    return not mutual and rule not in _above(cause, findings)
+    # A root whose own fix helps stands for itself.
+    alone = not findings[rule].causes and _helps(findings[rule])
+    return not (mutual or alone) and rule not in _above(cause, findings)
 
 
 def _helps(finding: Finding) -> bool:

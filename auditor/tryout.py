@@ -244,7 +244,8 @@ class Tryout:
         """Run the cheap probes on each mended copy: which findings vanish?"""
         for rule, one in self.chosen.items():
             if one.helps and self._seconds_left() > 0 and rule not in self._behind:
-                self._gone[rule] = self._vanished(lab.version([one.mended]))
+                self._gone[rule] = self._vanished(
+                    lab.version([one.mended]), self._doubts_rates(rule))
                 one.outcome = replace(one.outcome, resolves=self._gone[rule])
         everything = [one.mended for one in self.chosen.values()]
         if len(everything) > 1 and self._seconds_left() > 0 and gains_something(lab, everything):
@@ -252,10 +253,18 @@ class Tryout:
                 rule for rule in self._vanished(lab.version(everything))
                 if rule not in self.chosen)
 
-    def _vanished(self, version: Target) -> tuple[str, ...]:
+    def _doubts_rates(self, rule: str) -> bool:
+        """Tell whether another root speaks of the rate, and its fix has not helped."""
+        return any(
+            root.category == "learning-rate" and root.rule != rule
+            and root.rule in self._candidates
+            and not any(one.helps for one in self._candidates[root.rule])
+            for root in self._report.roots if root.severity != "info")
+
+    def _vanished(self, version: Target, long: bool = False) -> tuple[str, ...]:
         """Return the findings that are clear on a version."""
         fired = {finding.rule for finding in self._report.findings}
-        return tuple(name for name, found in self._bounds.again(version, False).verdicts.items()
+        return tuple(name for name, found in self._bounds.again(version, long).verdicts.items()
                      if name in fired and found.verdict == "clear")
 
     def _told(self) -> Report:

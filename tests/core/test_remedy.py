@@ -325,6 +325,15 @@ def test_what_vanishes_with_the_cause_is_its_consequence() -> None:
     assert "trial confirms" in consequence.message
 
 
+def test_a_root_whose_own_fix_helps_stays_a_root() -> None:
+    helped = Fix("y", trial=TrialOutcome("helps"))
+    report = judged(found("a"), found("b", helped))
+
+    told = explained_by_trial(report, set(), {"a": ("a", "b")})
+
+    assert [finding.causes for finding in told.findings] == [(), ()]
+
+
 def test_two_that_remove_each_other_stay_roots() -> None:
     report = judged(found("a"), found("b"))
 
