@@ -51,7 +51,7 @@ def try_on_top(lab: Lab, one: Candidate, beside: Sequence[Mended]) -> None:
     Raises:
         OutOfTime: The time is over; the candidate is as before.
     """
-    same_loss = _same_loss([one.mended])
+    same_loss = lab.trusts_loss and _same_loss([one.mended])
     path, mended_path = [*beside], [*beside, one.mended]
     after = lab.runs(mended_path, mended_path)
     # Without a score both are judged by the user's loss on the mended path.

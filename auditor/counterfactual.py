@@ -91,12 +91,14 @@ class Lab:
         steps: Of each run.
         deadline: `time.monotonic()` after which no step begins.
         fair: Remedies without which no samples judge (sorted ones show a part of the task only).
+        trusts_loss: The loss measures what is to be learned; else only a score does.
     """
 
     def __init__(
         self, target: Target, store: BatchStore, *, seed: int, steps: int, deadline: float,
-        fair: Sequence[Mended] = (),
+        fair: Sequence[Mended] = (), trusts_loss: bool = True,
     ) -> None:
+        self.trusts_loss = trusts_loss
         self._fair = tuple(fair)
         self.target, self.seed, self.steps, self.deadline = target, seed, steps, deadline
         self._stores: dict[int, tuple[Any, BatchStore]] = {

@@ -121,8 +121,11 @@ class Tryout:
         bounds = self._bounds
         fair = [one.mended for found in self._candidates.values() for one in found
                 if one.mended.judges == "mended"]
+        # Where one fix exchanges the loss, the present one is no measure for the others.
+        trusts = all(one.mended.keeps_loss or one.mended.judged_mended
+                     for found in self._candidates.values() for one in found)
         return Lab(bounds.target, bounds.store, seed=bounds.seed, steps=steps,
-                   deadline=bounds.deadline, fair=fair)
+                   deadline=bounds.deadline, fair=fair, trusts_loss=trusts)
 
     def _affordable(self) -> int:
         """Return how many steps each run may have; 0 when there is nothing to try or no time."""
@@ -245,7 +248,7 @@ class Tryout:
         for rule, one in self.chosen.items():
             if one.helps and self._seconds_left() > 0 and rule not in self._behind:
                 self._gone[rule] = self._vanished(
-                    lab.version([one.mended]), self._doubts_rates(rule))
+                    lab.version([one.mended]), self._doubts_rates(rule), own=rule)
                 one.outcome = replace(one.outcome, resolves=self._gone[rule])
         everything = [one.mended for one in self.chosen.values()]
         if len(everything) > 1 and self._seconds_left() > 0 and gains_something(lab, everything):
@@ -261,11 +264,13 @@ class Tryout:
             and not any(one.helps for one in self._candidates[root.rule])
             for root in self._report.roots if root.severity != "info")
 
-    def _vanished(self, version: Target, long: bool = False) -> tuple[str, ...]:
-        """Return the findings that are clear on a version."""
+    def _vanished(self, version: Target, long: bool = False, own: str = "") -> tuple[str, ...]:
+        """Return the findings that are clear on a version; the mended one may not apply either."""
         fired = {finding.rule for finding in self._report.findings}
-        return tuple(name for name, found in self._bounds.again(version, long).verdicts.items()
-                     if name in fired and found.verdict == "clear")
+        return tuple(
+            name for name, found in self._bounds.again(version, long).verdicts.items()
+            if name in fired and (found.verdict == "clear" or (
+                name == own and found.verdict == "not-applicable")))
 
     def _told(self) -> Report:
         """Return the report with all outcomes, the best fix of every finding first."""
