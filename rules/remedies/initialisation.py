@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from auditor.judgement import in_code
@@ -23,11 +24,8 @@ _XAVIER = "nn.init.xavier_normal_({}.weight)"
 _RECURRENT = (
     "for name, p in {}.named_parameters():\n"
     '    if name.startswith("weight_hh"):\n'
-    "        nn.init.orthogonal_(p)\n"
-    '    elif name.startswith("weight_ih"):\n'
-    "        nn.init.xavier_uniform_(p)\n"
-    "    else:\n"
-    "        nn.init.zeros_(p)"
+    "        for gate in p.chunk(len(p) // p.shape[1]):\n"
+    "            nn.init.orthogonal_(gate)"
 )
 
 
@@ -104,7 +102,10 @@ def starts_of(
     Raises:
         CannotMend: No layer has weights of its own.
     """
-    named = set(case.finding.layers) if case.finding.category == "initialization" else set()
+    named = set(case.finding.layers)
+    recurs = any(use.layout == "opaque" and use.name in named for use in graph.layers)
+    if case.finding.category != "initialization" and not recurs:
+        named = set()
     if rectified:
         named = {use.name for use in graph.layers if following(use) in rectified}
     uses: dict[str, LayerUse] = {}
@@ -167,12 +168,11 @@ def _begin(module: Any, kind: str) -> None:
 
 
 def _begin_recurrent(name: str, parameter: Tensor) -> None:
-    start: Callable[[Tensor], Any] = nn.init.zeros_
+    """Start recurrent weights with a gain of one; what comes in and the biases stay."""
     if name.startswith("weight_hh"):
-        start = nn.init.orthogonal_
-    elif name.startswith("weight_ih"):
-        start = nn.init.xavier_uniform_
-    start(parameter)
+        with torch.no_grad():
+            for gate in parameter.chunk(max(len(parameter) // parameter.shape[1], 1)):
+                nn.init.orthogonal_(gate)
 
 
 def _codes(starts: Sequence[Start]) -> list[str]:
@@ -199,4 +199,5 @@ def _words(starts: Sequence[Start]) -> str:
         if paths:
             parts.append(f"{listed(paths)} by {word}" if kind != "recurrent"
                          else f"{listed(paths)} with {word}")
-    return f"Start {', '.join(parts)}, biases at zero."
+    zero = any(start.kind != "recurrent" for start in starts)
+    return f"Start {', '.join(parts)}{', biases at zero' if zero else ''}."
