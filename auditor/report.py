@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
@@ -98,6 +99,14 @@ class JointTrial:
     as_is: tuple[float, ...]
     together: tuple[float, ...]
     fixes: tuple[JointFix, ...]
+
+    def share_without(self, rule: str) -> float:
+        """Return which part of the whole gain is left without a rule's fix; NaN if unknown."""
+        without = next((fix.without for fix in self.fixes if fix.rule == rule), ())
+        if not (without and self.as_is and self.together):
+            return math.nan
+        start, end, left = (sum(v) / len(v) for v in (self.as_is, self.together, without))
+        return (left - start) / (end - start) if end != start else math.nan
 
     def to_json(self) -> dict[str, Json]:
         """Return the trial as a JSON object."""
