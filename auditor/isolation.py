@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 import torch
@@ -46,6 +47,30 @@ def undisturbed() -> Iterator[None]:
     finally:
         generators.apply()
         defaults.apply()
+
+
+@contextmanager
+def warned_once() -> Iterator[None]:
+    """Show each of the user's warnings once, though trials put the filters back all the time.
+
+    The same words with other numbers (shapes, steps) are the same warning.
+    """
+    show, seen = warnings.showwarning, set[str]()
+
+    def show_new(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int,
+        file: TextIO | None = None, line: str | None = None,
+    ) -> None:
+        words = re.sub(r"\d+", "", str(message))
+        if words not in seen:
+            seen.add(words)
+            show(message, category, filename, lineno, file, line)
+
+    warnings.showwarning = show_new
+    try:
+        yield
+    finally:
+        warnings.showwarning = show
 
 
 @dataclass(frozen=True)

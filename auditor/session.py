@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from auditor import batches, plan
 from auditor.errors import AuditorError, TargetError
 from auditor.facts import ModelFacts, model_facts, unjudged_report
-from auditor.isolation import seeded, undisturbed
+from auditor.isolation import seeded, undisturbed, warned_once
 from auditor.judge import Limits, judge
 from auditor.modelmap import model_map
 from auditor.observation import Observation, accounted
@@ -116,7 +116,7 @@ class Session:
         Raises:
             TargetError: There are no batches, or the model cannot be made.
         """
-        with undisturbed(), self._target.surroundings():
+        with undisturbed(), warned_once(), self._target.surroundings():
             store = BatchStore(self._target, self._settings.seed)
             try:
                 self.step_seconds = self._first_steps(store)
@@ -167,7 +167,9 @@ class Session:
         chosen = [p for p in plan.needed(self._probes, self._rules)
                   if not (self._settings.quick and p.cost.long)]
         if self._first_problem is not None:
-            chosen = [p for p in chosen if not p.cost.trains]
+            for probe in [p for p in chosen if p.cost.trains]:
+                chosen.remove(probe)
+                self._fail(probe, "the model cannot take a training step")
         planned = [plan.expect(probe, step_seconds) for probe in chosen]
         for position, now in enumerate(planned):
             left = self._seconds_left()
@@ -217,11 +219,11 @@ class Session:
         missing = max(planned.minimum - max(left, 0.0), 1.0)
         alone = self._settings.budget_seconds + missing + planned.expected
         wanted = math.ceil(alone * self._settings.seeds)
-        left_out = Observation(
-            planned.probe.name, status="failed",
-            reason=f"time budget used up; run with --budget {wanted}s",
-        )
-        self._observations[planned.probe.name] = accounted(left_out, planned.probe.yields)
+        self._fail(planned.probe, f"time budget used up; run with --budget {wanted}s")
+
+    def _fail(self, probe: type[Probe], reason: str) -> None:
+        left_out = Observation(probe.name, status="failed", reason=reason)
+        self._observations[probe.name] = accounted(left_out, probe.yields)
 
     def _seconds_left(self) -> float:
         return self._settings.budget_seconds - (time.monotonic() - self._begin)

@@ -24,8 +24,7 @@ from .standardised import Standardised
 from .wiring import Wiring
 
 PROBES = (
-    Data, Standardised, Information, Fit, Regularization, RegularizationOff,
-    BatchSize, Broadcast, Collapse, Determinism, Embedding, InitialLoss,
-    Mixing, Objective, Padding, Reduction, Wiring,
-    Initialization, Noise, LearningRate, Layers, Overfit,
+    Data, Broadcast, Wiring, Mixing, Determinism, Objective, Padding, Reduction, InitialLoss,
+    Standardised, Information, Collapse, Embedding, Regularization,
+    Initialization, Layers, Noise, LearningRate, Overfit, RegularizationOff, Fit, BatchSize,
 )
