@@ -11,12 +11,9 @@ from auditor.packfile import Category
 from auditor.rule import Rule
 from auditor.scene import Scene, lineage
 
-# A fault of the signal on its way forward comes from layers that the signal has passed before.
-_DOWNSTREAM: frozenset[Category] = frozenset({"activation", "initialization"})
-# A layer on a wrong scale reaches those before it through its gradient.
-_BOTH_WAYS: frozenset[Category] = frozenset({"initialization", "gradient"})
-# Gradients run through the whole model, and what is measured on the run sums over all layers.
-_ANYWHERE: frozenset[Category] = frozenset({"gradient", "learning-rate", "fit", "numerics"})
+# An activation is explained by what the signal has passed before it. All other faults reach the
+# whole model: a scale or a gradient in both directions, data and wiring everywhere.
+_PASSED_ON: frozenset[Category] = frozenset({"activation", "initialization"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,13 +134,10 @@ def _explains(cause: Fired, item: Fired, spots: Mapping[str, _Spot]) -> bool:
         return False
     if {cause.rule.for_each, item.rule.for_each} & {"run", "feature"}:
         return True
-    if item.rule.category in _ANYWHERE:
+    if cause.rule.category != "activation" or item.rule.category not in _PASSED_ON:
         return True
     there, here = spots[cause.rule.id], spots[item.rule.id]
-    downstream = item.rule.category in _DOWNSTREAM
-    if downstream and cause.rule.category in _BOTH_WAYS:
-        return True
-    return there.shares_a_layer(here) or (downstream and there.begins_before(here))
+    return there.shares_a_layer(here) or there.begins_before(here)
 
 
 def _without_cycles(

@@ -22,13 +22,12 @@ def explained(effect: Rule, cause: Rule, values: Observed) -> bool:
 
 
 @pytest.mark.parametrize(("category", "effect_at", "cause_at", "related"), [
-    ("wiring", "fc1", "fc1", True),
-    ("wiring", "fc1", "fc3", False),
-    ("wiring", "fc3", "fc1", False),
-    ("wiring", "block.0:relu", "block.0", True),
-    ("wiring", "block", "block.0", True),
-    ("wiring", "block.0", "block", True),
-    ("wiring", "fc1", "fc10", False),
+    ("activation", "fc1", "fc1", True),
+    ("activation", "block.0:relu", "block.0", True),
+    ("activation", "block", "block.0", True),
+    ("activation", "block.0", "block", True),
+    ("activation", "fc1", "fc10", False),
+    ("wiring", "fc1", "fc3", True),
     ("activation", "fc3", "fc1", True),
     ("activation", "fc1", "fc3", False),
     ("activation", "block.0:relu", "fc1", True),
@@ -59,7 +58,7 @@ def test_what_holds_for_the_whole_run_explains_every_layer(scopes: tuple[str, st
 
 @pytest.mark.parametrize(("parameter", "related"), [("fc3.weight", True), ("fc1.weight", False)])
 def test_a_parameter_belongs_to_its_layer(parameter: str, related: bool) -> None:
-    effect = rule("effect", category="wiring", causes="[cause]", for_each="parameter")
+    effect = rule("effect", category="initialization", causes="[cause]", for_each="parameter")
     cause = rule("cause", "y > 0", for_each="layer")
 
     assert explained(effect, cause, {"x": {parameter: 1}, "y": {"fc3": 1}}) == related

@@ -18,16 +18,20 @@ val_loader = DataLoader(TensorDataset(images[4000:], labels[4000:]), batch_size=
 loss_fn = nn.CrossEntropyLoss()
 
 
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc1 = nn.Linear(1, 128)
+        self.fc2 = nn.Linear(128, 10)
+
+    def forward(self, x):
+        x = x.flatten(1).mean(1, keepdim=True)  # meant to take the mean off: keeps nothing else
+        x = torch.round(x)
+        return self.fc2(torch.relu(self.fc1(x)))
+
+
 def build_model():
-    return nn.Sequential(nn.Flatten(), nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10))
-
-
-def training_step(model, batch):
-    """Shuffles the batch, but the images only: each image meets another one's label."""
-    x, y = batch
-    x = x[torch.randperm(len(x))]
-    return loss_fn(model(x), y)
-
+    return Net()
 
 
 def optimizer(model):
