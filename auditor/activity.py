@@ -18,6 +18,8 @@ _COLUMNS = 256
 _VALUES = 8192
 # Below this part of its largest derivative a bounded activation counts as flat.
 _FLAT = 0.05
+# Samples that differ by less than rounding are the same.
+_CONSTANT = 1e-6
 # Softmax rows over fewer choices are near one-hot by nature.
 _CHOICES = 4
 _CHANNELS_FIRST = (
@@ -40,6 +42,7 @@ class ActivationRecord:
         rms, variation, slope, flat, mean: One value per watched pass; slope and flat only for
             bounded activations and softmax.
         values: A spread sample of the last watched pass's output, for histograms.
+        constant_input: What reached it was the same for all samples, in every watched pass.
     """
 
     activation: Activation
@@ -53,6 +56,7 @@ class ActivationRecord:
     flat: list[float] = field(default_factory=list)
     mean: list[float] = field(default_factory=list)
     values: Tensor | None = None
+    constant_input: bool = True
 
     @property
     def dead_share(self) -> float:
@@ -117,6 +121,7 @@ class ActivationStatistics:
         record.mean.append(float(record.values.mean()))
         if record.per_sample:
             record.variation.append(sample_variation(output))
+        record.constant_input &= record.per_sample and _is_constant(call, output)
         if activation.family == "bounded":
             slope, flat = _slope(activation, record.values)
             record.slope.append(slope)
@@ -185,6 +190,14 @@ def sample_variation(tensor: Tensor) -> float:
 def rms_of(tensor: Tensor) -> float:
     """Return the root mean square over all elements."""
     return float(torch.linalg.vector_norm(tensor.float())) / math.sqrt(tensor.numel())
+
+
+def _is_constant(call: Call, output: Tensor) -> bool:
+    """Tell whether all samples gave the activation the same; what was overwritten is not told."""
+    source = next(tensors_in(call.args), None)
+    if source is None or source.data_ptr() == output.data_ptr() or source.shape != output.shape:
+        return False
+    return sample_variation(source.detach()) < _CONSTANT
 
 
 def _slope(activation: Activation, output: Tensor) -> tuple[float, float]:

@@ -51,6 +51,7 @@ _STRETCH = (
            "spread over samples after the last hidden layer of the stretch over that of its input"),
     _layer("weight_decades", "decades",
            "what the hidden weights of the stretch are off the fitting scale, added up"),
+    _layer("weight_part", "share", "part of the signal's loss that the weights make"),
     _layer("hidden_layers", "", "hidden layers in the stretch"),
     _layer("peak_decades", "decades",
            "largest spread over samples in the stretch over that of its input"),
@@ -179,6 +180,7 @@ def _note_stretches(context: ProbeContext, draws: Sequence[_Draw]) -> None:
         if hidden and all(math.isfinite(s.signal_decades) for s in hidden):
             _measure(context, "signal_decades", use, [s.signal_decades for s in hidden])
             _measure(context, "weight_decades", use, [s.weight_decades for s in hidden])
+            context.note.measure("weight_part", _part(hidden), use.name)
             context.note.measure("hidden_layers", len(hidden[0].hidden), use.name)
         large = [s for s in grow if s and math.isfinite(s.peak_decades)]
         if large:
@@ -264,3 +266,10 @@ def _measure(
 
 def _names(*groups: Iterable[Quantity]) -> tuple[str, ...]:
     return tuple(quantity.name for group in groups for quantity in group)
+
+
+def _part(stretches: Sequence[Stretch]) -> float:
+    """Return the weights' part of the decades that the signal loses; 1 where it loses none."""
+    signal = sum(stretch.signal_decades for stretch in stretches)
+    weights = sum(stretch.weight_decades for stretch in stretches)
+    return weights / signal if signal < 0 else 1.0

@@ -64,7 +64,8 @@ def _note_activations(context: ProbeContext, run: ShortRun) -> None:
         use = uses.get(subject)
         if use is None or not use.hidden:
             continue
-        if subject in run.dead_at_start:
+        # Where every sample gives the same, a unit that is off says nothing of the others.
+        if subject in run.dead_at_start and not record.constant_input:
             _note_rectifier(context, run, subject, record)
         if not use.gates:
             _note_shape(context, subject, record, use)

@@ -109,3 +109,18 @@ def test_a_constant_output_has_no_variation_and_one_sample_is_unknown() -> None:
     assert sample_variation(torch.full((8, 3), 5.0)) == 0.0
     assert sample_variation(torch.zeros(8, 3)) == 0.0
     assert math.isnan(sample_variation(torch.ones(1, 3)))
+
+
+@pytest.mark.parametrize(("same", "inplace", "constant"), [
+    (True, False, True), (False, False, False), (True, True, False),
+])
+def test_an_input_that_is_the_same_for_all_samples_is_told(
+    same: bool, inplace: bool, constant: bool,
+) -> None:
+    x = torch.randn(8, 3, generator=torch.Generator().manual_seed(0))
+    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(inplace=inplace))
+
+    record = _record(model, torch.ones(8, 3) if same else x)
+
+    # An activation in place has overwritten what it got, so nothing is claimed of it.
+    assert record.constant_input is constant
