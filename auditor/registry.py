@@ -258,4 +258,6 @@ def _found_folder(plugin: Plugin) -> Traversable | None:
     spec = find_spec(plugin.module)
     if spec is None or spec.submodule_search_locations is None:
         return None
-    return files(module_from_spec(spec))
+    # Read from disk where it lies there: pytest's loader knows only packages that have run.
+    folder = next(map(Path, spec.submodule_search_locations), None)
+    return folder if folder is not None and folder.is_dir() else files(module_from_spec(spec))
