@@ -6,6 +6,7 @@ from pathlib import Path
 
 import yaml
 
+from .faults import members
 from .runner import Member
 
 HERE = Path(__file__).parent
@@ -29,22 +30,18 @@ def healthy() -> list[Member]:
 
 def cases() -> list[Member]:
     """Return the members of the classical cases."""
-    members = []
+    found = []
     for file in sorted(CASES.glob("*/expect.yaml")):
         for entry in yaml.safe_load(file.read_text(encoding="utf-8"))["members"]:
             if not entry.get("healthy") and not entry.get("roots"):
                 continue  # the audit may say one of several things; the tests of the zoo judge it
-            members.append(Member(
+            found.append(Member(
                 f"case-{file.parent.name}-{Path(entry['file']).stem}", file.parent / entry["file"],
                 tuple(entry.get("roots", ())), tuple(entry.get("allowed", ())),
             ))
-    return members
+    return found
 
 
 def injected(folder: Path) -> list[Member]:
     """Write the files with injected faults, and return them as members."""
-    try:
-        from .faults import members
-    except ImportError:
-        return []
     return [*members(folder)]
