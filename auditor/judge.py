@@ -47,12 +47,18 @@ def judge(report: Report, rules: Sequence[Rule], limits: Limits | None = None) -
         report,
         findings=diagnosis.findings,
         verdicts=diagnosis.verdicts,
-        rules={rule.id: RuleSummary(rule.category, rule.severity, rule.title.text,
-                                    rule.title_pass) for rule in rules},
+        rules={rule.id: _summary(rule, limits) for rule in rules},
     )
     unused = unused_notes(limits.ignores, diagnosis.used, judged)
     judged = with_trials(judged, report)
     return replace(judged, verdict=overall(judged), remarks=(*problems, *unused))
+
+
+def _summary(rule: Rule, limits: Limits) -> RuleSummary:
+    changed = limits.thresholds.get(rule.id, {})
+    effective = {name: changed[name].value if name in changed else threshold.default
+                 for name, threshold in rule.thresholds.items()}
+    return RuleSummary(rule.category, rule.severity, rule.title.text, rule.title_pass, effective)
 
 
 def scene_of(report: Report, limits: Limits) -> Scene:

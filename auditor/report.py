@@ -17,12 +17,16 @@ Overall: TypeAlias = Literal["fail", "warn", "pass", "incomplete"]
 
 @dataclass(frozen=True, slots=True)
 class RuleSummary:
-    """What a report says of a rule that did not fire (and the help text of one that did)."""
+    """What a report says of a rule that did not fire (and the help text of one that did).
+
+    `limits` holds its effective thresholds by name.
+    """
 
     category: str
     severity: Severity
     title: str
     title_pass: str
+    limits: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +220,8 @@ class Report:
             "verdicts": {k: {"verdict": v.verdict, "reason": v.reason}
                          for k, v in sorted(self.verdicts.items())},
             "rules": {k: {"category": r.category, "severity": r.severity, "title": r.title,
-                          "title_pass": r.title_pass} for k, r in sorted(self.rules.items())},
+                          "title_pass": r.title_pass, "limits": dict(r.limits)}
+                      for k, r in sorted(self.rules.items())},
             "layers": [{"path": row.path, "kind": row.kind, "parameters": row.parameters,
                         "place": row.place.to_json() if row.place else None}
                        for row in self.layers],

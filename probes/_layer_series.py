@@ -10,6 +10,9 @@ from auditor.probe import Notebook
 from ._shortrun import ShortRun
 from ._weightscale import weighted
 
+# Layers whose gradients and updates are shown step by step.
+_FOLLOWED = 6
+
 
 def note_series(note: Notebook, run: ShortRun) -> None:
     """Write loss by step, and activations, gradients and updates by layer."""
@@ -43,6 +46,19 @@ def _gradients(note: Notebook, run: ShortRun) -> None:
     ratios = [run.track.update_ratio(index[use.parameter], skip=2) for use in layers]
     note.series(_series("update_ratio_by_layer", "median", ratios, "layer", "ratio"))
     note.table("weight_layers", [use.name for use in layers])
+    _over_steps(note, run, [(use.name, index[use.parameter]) for use in layers])
+
+
+def _over_steps(note: Notebook, run: ShortRun, layers: list[tuple[str, int]]) -> None:
+    """Write gradients and updates by step for a few layers, the first and the last among them."""
+    last = len(layers) - 1
+    chosen = {round(i * last / (_FOLLOWED - 1)) for i in range(_FOLLOWED)}
+    for name, at in (layers[i] for i in sorted(chosen)):
+        values = [run.track.gradient_rms(at, step) for step in range(len(run.track.gradient_norms))]
+        note.series(_series("gradient_rms_by_step", name, values, "step", "rms"))
+        moved = [ratios[at] for ratios in run.track.update_ratios]
+        steps = tuple(map(float, run.watched))
+        note.series(Series("update_ratio_by_step", name, steps, tuple(moved), "step", "ratio"))
 
 
 def _series(name: str, label: str, values: list[float], x_unit: str, y_unit: str) -> Series:

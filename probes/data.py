@@ -13,6 +13,7 @@ from auditor.probe import Cost, Notebook, ProbeContext
 
 from . import _copies, _features, _labels, _order, _shift
 from ._data_quantities import QUANTITIES
+from ._data_tables import feature_table, label_table
 from ._firstlook import (
     FirstLook,
     first_look,
@@ -59,10 +60,13 @@ class Data:
         note.measure("data_samples", train.count)
         _finite(context, train)
         _scale(note, train, look)
+        note.table("input_features", feature_table(look))
         _columns(note, train)
         _targets(note, train, look)
         labels = _labels.class_labels(train, look)
         val_labels = _labels.labels_in(val.target) if val and labels is not None else None
+        if labels is not None:
+            note.table("label_counts", label_table(labels, val_labels))
         in_order = _order_of(context, train, labels, how)
         _classes(note, train, look, labels, val_labels, in_order=in_order)
         _compare(context, train, val, labels is not None, how)

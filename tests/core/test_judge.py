@@ -38,3 +38,11 @@ def test_what_all_fixes_did_goes_with_a_finding_that_goes() -> None:
 
     assert again.findings == ()
     assert again.joint is None
+
+
+def test_the_report_tells_the_limits_that_were_used() -> None:
+    limits = Limits(thresholds={"dying-relu": {"most": Override(2.0, "command line")}})
+    again = judge(with_trial(), RULES, limits)
+
+    assert again.rules["dying-relu"].limits == {"most": 2.0}
+    assert Report.from_json(again.to_json()).rules == again.rules

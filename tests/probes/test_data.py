@@ -221,6 +221,18 @@ def test_one_class_in_fifty_is_rare_and_one_in_ten_is_not() -> None:
     assert number(usual, "rarest_class_evenness") > 0.15
 
 
+def test_where_the_features_lie_and_how_often_the_classes_come_is_told() -> None:
+    x, y = table()
+    found = looked_at(x * torch.tensor([1, 1, 500, 1, 1, 1.0]), y)
+
+    rows: Any = found.tables["input_features"]
+    assert [row["feature"] for row in rows] == [f"column {i}" for i in range(FEATURES)]
+    assert rows[2]["max"] > 100 > rows[1]["max"]
+    counts: Any = found.tables["label_counts"]
+    assert sum(row["training"] for row in counts) == number(found, "data_samples")
+    assert {row["class"] for row in counts} == set(range(CLASSES))
+
+
 def test_class_weights_and_weighted_sampling_make_up_for_rare_classes() -> None:
     x, _ = table(samples=1000)
     y = (torch.arange(1000) % 50 == 0).long()

@@ -234,3 +234,12 @@ def test_nothing_is_left_behind() -> None:
 
     assert torch.equal(state, torch.get_rng_state())
     assert len(hooks._global_forward_hooks) == before
+
+
+def test_gradients_and_updates_are_told_by_step_for_the_first_and_the_last_layer() -> None:
+    observation = _observe(lambda: _mlp(9))
+
+    for name in ("gradient_rms_by_step", "update_ratio_by_step"):
+        labels = [one.label for one in observation.series if one.name == name]
+        assert (labels[0], labels[-1]) == ("0", "18")
+        assert len(labels) == 6
