@@ -105,7 +105,7 @@ class Ending:
 
     Attributes:
         swing: Standard deviation of one fixed batch's loss from step to step, about its trend,
-            relative to what was learned.
+            relative to what was learned; NaN where there is nothing to learn.
         reversals: Share of the steps that turn the direction of that loss.
         to_batch_noise: The same swing relative to the spread over batches at fixed weights.
         decay: How much lower a cosine decay to zero ends than the constant rate does,
@@ -141,7 +141,8 @@ def ending(track: Track, user: Run, *, decays: bool) -> Ending:
     residual = _about_trend(losses)
     noise = _deviation(user.after)
     return Ending(
-        residual / learned, _reversals(losses), residual / noise if noise else math.inf, decay,
+        residual / learned if learned else math.nan, _reversals(losses),
+        residual / noise if noise else math.inf, decay,
         learned,
     )
 

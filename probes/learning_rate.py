@@ -182,6 +182,9 @@ class _Look:
             return
         scheduled = self.context.target.make_scheduler is not None
         last = ending(track, user, decays=not scheduled)
+        if not last.learned:
+            note.absent("there is nothing to learn in these batches", *ENDING, *DECAY)
+            return
         for name, value in zip(ENDING, (last.swing, last.reversals, last.to_batch_noise),
                                strict=True):
             note.measure(name, value)
