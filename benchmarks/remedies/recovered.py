@@ -26,62 +26,73 @@ class Row:
 
     Attributes:
         member: Its name.
-        right: Roots that were named rightly.
-        tried: Of these, those with a fix that was tried.
+        right: Roots that were named rightly and have a fix with a remedy.
         helped: Of these, those with a fix that helps.
         false: Fixes that were tried on a healthy member.
         recovered: (mended - faulty) / (parent - faulty); NaN where it is not defined.
+        others: What became of the fixes of the right roots that have none that helps.
     """
 
     member: str
     right: int
-    tried: int
     helped: int
     false: int
     recovered: float
+    others: str = ""
 
     @property
     def says(self) -> str:
         """The row in words."""
         share = "-" if math.isnan(self.recovered) else f"{self.recovered:.0%}"
-        return (f"{self.helped} of {self.tried} tried help ({self.right} right), "
-                f"recovered {share}" + (f", {self.false} on healthy" if self.false else ""))
+        return (f"{self.helped} of {self.right} right findings have a fix that helps, "
+                f"recovered {share}" + (f", {self.false} on healthy" if self.false else "")
+                + (f" [{self.others}]" if self.others else ""))
 
 
 def row_of(member: Member, saved: Path, parent: Path | None) -> Row:
     """Read one report, and run the healthy parent for as many steps."""
     if not saved.exists():
-        return Row(member.name, 0, 0, 0, 0, math.nan)
+        return Row(member.name, 0, 0, 0, math.nan, "no report")
     report = json.loads(saved.read_text(encoding="utf-8"))
     roots = [f for f in report["findings"] if not f["causes"] and f["severity"] != "info"]
     if member.healthy:
-        return Row(member.name, 0, 0, 0, sum(map(bool, map(_trials, roots))), math.nan)
-    right = [f for f in roots if f["rule"] in (*member.roots, *member.also)]
-    tried = [f for f in right if _trials(f)]
-    helped = [f for f in tried if _trials(f)[0]["status"] == "helps"]
+        return Row(member.name, 0, 0, sum(map(bool, map(_trials, roots))), math.nan)
+    right = [f for f in roots if f["rule"] in (*member.roots, *member.also) and _remedies(f)]
+    helped = [f for f in right if _trials(f) and _trials(f)[0]["status"] == "helps"]
     recovered = math.nan
     if helped and parent is not None:
         recovered = _recovered(report, _trials(helped[0])[0], parent)
-    return Row(member.name, len(right), len(tried), len(helped), 0, recovered)
+    return Row(member.name, len(right), len(helped), 0, recovered,
+               "; ".join(_outcomes(f) for f in right if f not in helped))
 
 
 def table(rows: Sequence[Row]) -> str:
     """Return the table as Markdown, with its sums."""
-    lines = ["| member | right | tried | helped | recovered |", "|---|---|---|---|---|"]
+    lines = ["| member | right | helped | recovered |", "|---|---|---|---|"]
     for row in sorted(rows, key=lambda row: row.member):
         if row.right or row.false:
             share = "" if math.isnan(row.recovered) else f"{row.recovered:.0%}"
-            lines.append(f"| {row.member} | {row.right} | {row.tried} | {row.helped} | {share} |")
-    tried, helped = sum(row.tried for row in rows), sum(row.helped for row in rows)
+            lines.append(f"| {row.member} | {row.right} | {row.helped} | {share} |")
+    right, helped = sum(row.right for row in rows), sum(row.helped for row in rows)
     shares = [row.recovered for row in rows if not math.isnan(row.recovered)]
     return "\n".join([
         *lines, "",
-        f"- right findings with a fix that was tried {tried}, with one that helps {helped} "
-        f"({helped / max(tried, 1):.0%})",
+        f"- members {len(rows)}, right findings that a remedy exists for {right}, with a fix that "
+        f"helps {helped} ({helped / max(right, 1):.0%})",
         f"- recovered of the gap to the healthy parent: median "
         f"{statistics.median(shares or [math.nan]):.0%} over {len(shares)} members",
         f"- fixes tried on healthy members: {sum(row.false for row in rows)}",
     ])
+
+
+def _remedies(finding: dict[str, Any]) -> list[dict[str, Any]]:
+    return [fix for fix in finding["fixes"] if fix["remedy"]]
+
+
+def _outcomes(finding: dict[str, Any]) -> str:
+    told = (f"{fix['remedy']} {fix['trial']['status']} {fix['trial']['reason']}".strip()
+            for fix in _remedies(finding))
+    return f"{finding['rule']}: {', '.join(told)}"
 
 
 def _trials(finding: dict[str, Any]) -> list[dict[str, Any]]:
