@@ -68,6 +68,8 @@ _JUDGING = (
                  help="Write the report to FILE; its suffix chooses the format. Repeatable."),
     click.option("--format", "format_name", metavar="NAME",
                  help="Format on stdout, or of the last --output."),
+    click.option("--open", "open_page", is_flag=True,
+                 help="Open the page in the browser; without one among -o, a temporary one."),
     click.option("--select", multiple=True, metavar="RULE",
                  help="Only this rule or category. Repeatable."),
     click.option("--ignore", multiple=True, metavar="RULE",
@@ -126,6 +128,8 @@ def main() -> None:
                  help="Measure, even if nothing has changed since an earlier run."),
     click.option("--no-trials", is_flag=True,
                  help="Do not try the fixes of what was found."),
+    click.option("--in-process", is_flag=True, envvar="AUDITOR_IN_PROCESS",
+                 help="Run the target in this process, for debuggers; a crash loses the report."),
     *_JUDGING, *_NAMES,
 )
 def run(target: str | None, **options: Any) -> int:

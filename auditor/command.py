@@ -5,21 +5,21 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from auditor import cache, registry
+from auditor import registry
 from auditor.baseline import Known, baseline_text, read_baseline, with_baseline
 from auditor.ci import append_summary, in_github_actions, no_commands
+from auditor.conduct import measured
 from auditor.document import decode_text
 from auditor.errors import ObservationError
 from auditor.gate import PASSED, exit_code, said
 from auditor.judge import judge
-from auditor.opened import listening
-from auditor.output import TERMINAL, plan_outputs, write_file, write_screen
+from auditor.opening import open_report
+from auditor.output import TERMINAL, plan_outputs, write_file, write_report, write_screen
 from auditor.packs import check_against
-from auditor.progress import ProgressLine
 from auditor.report import Renderer, Report
 from auditor.request import Request, request, request_again
 
@@ -38,8 +38,11 @@ def run_command(target: str | None, options: Mapping[str, Any]) -> int:
     outputs = _outputs(options)
     asked = request(target, options)
     known = known_findings(asked, options)
-    report = measured(asked, quiet=options["quiet"])
-    return _deliver(report, known, outputs, asked, options)
+    found = measured(asked, None if options["in_process"] else options, quiet=options["quiet"])
+    code = _deliver(found.report, known, outputs, asked, options)
+    if found.problem is not None:
+        raise found.problem
+    return code
 
 
 def diagnose_command(path: Path, options: Mapping[str, Any]) -> int:
@@ -103,26 +106,6 @@ def known_findings(asked: Request, options: Mapping[str, Any]) -> tuple[Known, .
     return read_baseline(path)
 
 
-def measured(asked: Request, *, quiet: bool) -> Report:
-    """Return the report of an audit, or that of an earlier one if nothing has changed since.
-
-    Raises:
-        AuditorError: The target cannot be audited.
-    """
-    reuse = asked.effective.cache
-    found = cache.find(asked) if reuse else None
-    if found is not None:
-        note = "Nothing has changed since an earlier run, whose measurements are shown again."
-        told = replace(found, notes=(*found.notes, f"{note} --no-cache measures anew."))
-        return judge(told, [rule for rule in asked.rules if rule.id in found.verdicts],
-                     asked.limits)
-    with ProgressLine(quiet=quiet) as progress, listening() as opened:
-        report = asked.measure(progress)
-    if reuse:
-        cache.keep(asked, report, opened)
-    return report
-
-
 def _deliver(
     report: Report, known: tuple[Known, ...], outputs: _Outputs, asked: Request,
     options: Mapping[str, Any],
@@ -131,11 +114,13 @@ def _deliver(
     if known:
         report = with_baseline(report, known, str(settings.baseline))
     for path, renderer in outputs.files:
-        write_file(path, renderer.render(report))
+        write_report(path, renderer, report)
     if not options["quiet"]:
         _show(report, outputs, options)
     if in_github_actions():
         append_summary(report, outputs.renderers)
+    if options["open_page"]:
+        print(open_report(report, outputs.files, outputs.renderers), file=sys.stderr)
     failure = said(report, settings)
     if failure:
         print(failure, file=sys.stderr)

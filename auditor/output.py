@@ -6,13 +6,27 @@ import contextlib
 import os
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from auditor.errors import UsageError, nearest
 from auditor.report import Renderer, Report
 
 TERMINAL = "terminal"
+# Stands in every picture, so that nothing but our own pictures is ever replaced or removed.
+_MARK = "<!-- belongs to an audit report and is replaced or removed with it -->"
+
+
+@runtime_checkable
+class Illustrated(Protocol):
+    """A renderer whose file has pictures beside it."""
+
+    def render_with_pictures(
+        self, report: Report, folder: str,
+    ) -> tuple[str, Mapping[str, str]]:
+        """Return the text, which speaks of `folder/NAME`, and an SVG text for each NAME."""
+        ...
 
 
 def renderer_for(
@@ -64,6 +78,8 @@ def plan_outputs(
     """
     files = [Path(output) for output in outputs]
     for path in files:
+        if str(path) == "-":
+            raise UsageError("--output takes a file.", hint="--format NAME writes to stdout.")
         if not path.absolute().parent.is_dir():
             raise UsageError(f"The folder of {path} does not exist.")
     chosen = [
@@ -74,6 +90,38 @@ def plan_outputs(
     return chosen, named_renderer(screen, renderers)
 
 
+def write_report(path: Path, renderer: Renderer, report: Report) -> None:
+    """Write a report, and its pictures into a folder beside it: `r.md` and `r.assets/`.
+
+    The pictures come first and the pictures of an earlier report go last: the text never speaks
+    of a picture that is not there. A pipe has no folder beside it.
+
+    Raises:
+        UsageError: The system does not let us, or a file of somebody else's is in the way.
+    """
+    if not isinstance(renderer, Illustrated) or _is_special(path):
+        write_file(path, renderer.render(report))
+        return
+    folder = path.with_name(f"{path.stem}.assets")
+    text, pictures = renderer.render_with_pictures(report, folder.name)
+    try:
+        if pictures:
+            folder.mkdir(exist_ok=True)
+        before = [old for old in folder.glob("*.svg") if _is_ours(old)]
+        foreign = [folder / name for name in pictures
+                   if (folder / name).exists() and folder / name not in before]
+    except OSError as problem:
+        raise UsageError(f"{folder} cannot be used: {problem.strerror}.") from problem
+    if foreign:
+        raise UsageError(f"{foreign[0]} is no picture of an audit, and stays as it is.")
+    for name, picture in pictures.items():
+        write_file(folder / name, f"{picture}\n{_MARK}\n")
+    write_file(path, text)
+    _remove(old for old in before if old.name not in pictures)
+    if not pictures:
+        _remove_empty(folder)
+
+
 def write_file(path: Path, text: str) -> None:
     """Replace a file at once: a reader sees the old text or the new one, never a part.
 
@@ -81,6 +129,10 @@ def write_file(path: Path, text: str) -> None:
         UsageError: The system does not let us.
     """
     try:
+        if _is_special(path):
+            # A pipe or `/dev/stdout` is written to, never replaced.
+            path.write_text(text, encoding="utf-8", newline="\n")
+            return
         handle, temporary = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
         try:
             with open(handle, "w", encoding="utf-8", newline="\n") as file:
@@ -103,6 +155,26 @@ def write_screen(report: Report, renderer: Renderer, *, verbose: bool) -> None:
     from rich.console import Console
 
     renderer.write(report, Console(markup=False, highlight=False, emoji=False), verbose)
+
+
+def _is_special(path: Path) -> bool:
+    return path.exists() and not path.is_file()
+
+
+def _is_ours(picture: Path) -> bool:
+    return picture.is_file() and picture.read_bytes().rstrip().endswith(_MARK.encode())
+
+
+def _remove(pictures: Iterable[Path]) -> None:
+    for old in pictures:
+        with contextlib.suppress(FileNotFoundError):
+            old.unlink()
+
+
+def _remove_empty(folder: Path) -> None:
+    # Somebody else's files may be in it, or it was never there: both are fine.
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def _umask() -> int:

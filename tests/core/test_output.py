@@ -32,3 +32,8 @@ def test_several_files_have_each_their_format() -> None:
 def test_an_unknown_ending_is_refused_with_the_known_ones() -> None:
     with pytest.raises(UsageError, match=r"\.sarif"):
         renderer_for(Path("report.docx"), RENDERERS)
+
+
+def test_standard_output_is_no_file() -> None:
+    with pytest.raises(UsageError, match="--format NAME writes to stdout"):
+        plan_outputs(["-"], "markdown", RENDERERS)
