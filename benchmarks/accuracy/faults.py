@@ -34,6 +34,7 @@ class Fault:
         how: why it is a fault. `trains-worse`, `val-worse` and `overfits` were measured in short
             runs beside the parent; `structural` holds by construction.
         note: the fault in a few words.
+        home: folder of the parent.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Fault:
     also: tuple[str, ...]
     how: str
     note: str
+    home: Path = HERE / "healthy"
 
     def source(self) -> str:
         """Return the faulty file's text.
@@ -50,7 +52,7 @@ class Fault:
         Raises:
             ValueError: an old text does not occur exactly once.
         """
-        text = (HERE / "healthy" / f"{self.parent}.py").read_text(encoding="utf-8")
+        text = (self.home / f"{self.parent}.py").read_text(encoding="utf-8")
         for old, new in self.edits:
             if text.count(old) != 1:
                 raise ValueError(f"{self.name}: {old!r} occurs {text.count(old)} times")
