@@ -6,7 +6,8 @@ import math
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from auditor import batches
 from auditor.activity import sample_variation
@@ -66,11 +67,23 @@ class Collapse:
     def _trained(self, bench: Bench, context: ProbeContext, batch: Any) -> float:
         """Return the variation after a few steps; infinite where training breaks down itself."""
         steps = context.affordable_steps(_STEPS, minimum=_FEWEST_STEPS)
+        _keep_only_the_latest_statistics(bench.model)
         for data in context.batches.cycled(steps, of=_STEPS):
             if not math.isfinite(bench.step(data)):
                 return math.inf
             context.note.steps += 1
         return _variation(evaluate(bench, batch, seed=context.seed))
+
+
+def _keep_only_the_latest_statistics(model: nn.Module) -> None:
+    """Let batch normalisation evaluate with the last batch's statistics.
+
+    Running statistics that a few steps have hardly moved from 0 and 1 normalise nothing: through
+    a deep net the differences between samples fade in eval mode, though training sees them.
+    """
+    for module in model.modules():
+        if isinstance(module, _BatchNorm):
+            module.momentum = 1.0
 
 
 def _distinct(batch: Any, count: int) -> int:

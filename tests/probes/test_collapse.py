@@ -104,6 +104,29 @@ def test_a_last_layer_of_zeros_opens_with_the_first_steps() -> None:
     assert only(observation, "output_variation")[0] > 0.1
 
 
+class Normalised(nn.Module):
+    """Thirty layers of which each shrinks its input, with slow running statistics behind it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for _ in range(30):
+            linear = nn.Linear(10, 10)
+            nn.init.normal_(linear.weight, std=0.05)
+            layers += [linear, nn.BatchNorm1d(10, momentum=0.01), nn.ReLU()]
+        self.layers = nn.Sequential(*layers, nn.Linear(10, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.layers(x)
+        return out
+
+
+def test_running_statistics_at_their_start_are_not_taken_for_a_blind_output() -> None:
+    seen = observe("collapse", target(Normalised, X, Y))
+    assert only(seen, "output_variation_at_start")[0] < 1e-4
+    assert only(seen, "output_variation")[0] > 1e-2
+
+
 def test_equal_inputs_say_nothing() -> None:
     observation = observe("collapse", target(Net, torch.ones(64, 10), Y[:64]))
 
