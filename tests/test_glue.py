@@ -158,3 +158,22 @@ def test_the_test_of_the_demo_passes(demo: Path) -> None:
                             cwd=demo, capture_output=True, text=True)
 
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(("schema", "path"), [
+    ("vendor.github-actions", ROOT / "action.yml"),
+    ("vendor.github-workflows", DEMO / ".github/workflows/audit.yml"),
+])
+def test_the_service_would_read_the_file(schema: str, path: Path) -> None:
+    result = subprocess.run([sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema,
+                             str(path)], capture_output=True, text=True)
+
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_pre_commit_reads_hooks_and_configuration() -> None:
+    for command, path in (("validate-manifest", ROOT / ".pre-commit-hooks.yaml"),
+                          ("validate-config", DEMO / ".pre-commit-config.yaml")):
+        result = subprocess.run([sys.executable, "-m", "pre_commit", command, str(path)],
+                                capture_output=True, text=True)
+        assert result.returncode == 0, result.stdout + result.stderr
