@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Two workers on two cores; torch must not start threads of its own beside them.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-wheel lint zoo clean
+.PHONY: demo test test-wheel lint zoo gallery clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -42,6 +42,10 @@ test-wheel: $(VENV)/installed
 # The whole zoo, slow members too.
 zoo: $(VENV)/installed
 	$(BIN)/python -m pytest -q -n 2 --all-members tests/zoo
+
+# Targets, reports and screenshots of examples/gallery, all by one command.
+gallery: $(VENV)/installed
+	$(BIN)/python examples/gallery/make.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info
