@@ -1,10 +1,13 @@
-"""Statistics of activations and of the signal between layers, from tensors that are not kept."""
+"""Statistics of activations and of the signal between layers, from tensors that are not kept.
+
+A watched pass only copies a sample of each activation into a buffer, and keeps the largest output
+of each rectifier unit. All else is computed later, for many samples at once.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,16 +15,19 @@ from torch import Tensor, nn
 from auditor import functions
 from auditor.functions import Activation
 from auditor.recorder import Call, tensors_in
+from auditor.sampling import SampleBuffer, coprime_stride
 
 _ROWS = 64
 _COLUMNS = 256
-_VALUES = 8192
+# Values of a sample: of one pass among many, and of a pass that is looked at by itself.
+_VALUES = 1024
+_CLOSE_VALUES = 8192
+# What all samples that wait to be computed take, in values.
+_WAITING = 1 << 18
 # Below this part of its largest derivative a bounded activation counts as flat.
 _FLAT = 0.05
 # Samples that differ by less than rounding are the same.
 _CONSTANT = 1e-6
-# Softmax rows over fewer choices are near one-hot by nature.
-_CHOICES = 4
 _CHANNELS_FIRST = (
     nn.modules.conv._ConvNd, nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.MaxPool2d,
     nn.AvgPool2d,
@@ -35,19 +41,19 @@ class ActivationRecord:
 
     Attributes:
         activation: Which function.
-        alive: (U,) True for units that were above zero for any sample since the last `forget`.
-        samples: Distinct inputs seen since then.
         order: Position among the calls of the first pass.
+        peaks: (U,) largest output of each unit of a rectifier since the last `forget`.
+        samples: Distinct inputs seen since then.
         per_sample: Its first dimension is the batch.
-        rms, variation, slope, flat, mean: One value per watched pass; slope and flat only for
-            bounded activations and softmax.
-        values: A spread sample of the last watched pass's output, for histograms.
+        rms, variation, slope, flat, mean: One value per watched pass; variation only where there
+            are several samples, slope and flat only for bounded activations.
+        values: The sample of the last close look's output, for histograms.
         constant_input: What reached it was the same for all samples, in every watched pass.
     """
 
     activation: Activation
     order: int
-    alive: Tensor | None = None
+    peaks: Tensor | None = None
     samples: int = 0
     per_sample: bool = True
     rms: list[float] = field(default_factory=list)
@@ -59,35 +65,67 @@ class ActivationRecord:
     constant_input: bool = True
 
     @property
-    def dead_share(self) -> float:
-        """Share of units that were zero for every sample seen; 0 for other families."""
-        return 0.0 if self.alive is None else 1.0 - float(self.alive.float().mean())
-
-    @property
     def units(self) -> int:
         """Units (channels) of a rectifier."""
-        return 0 if self.alive is None else self.alive.numel()
+        return 0 if self.peaks is None else self.peaks.numel()
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A sample in the buffer: the output of an activation, or what reached it."""
+
+    record: ActivationRecord
+    is_input: bool
+    close: bool
+    several: bool
 
 
 class ActivationStatistics:
     """Listens for activation functions inside the model.
 
-    Attributes:
-        records: Subject -> what it did.
+    Args:
         batch_size: Samples in the watched pass, to tell batch dimensions from others.
+
+    Attributes:
+        listens_to: What the recorder has to tell it of.
+        batch_size: May change from pass to pass.
         only_alive: Take nothing but which units fire (the cheapest pass).
+        close: Take larger samples, and keep them for histograms.
     """
+
+    listens_to = frozenset(functions.ACTIVATIONS)
 
     def __init__(self, batch_size: int) -> None:
         self.batch_size = batch_size
         self.only_alive = False
-        self.records: dict[str, ActivationRecord] = {}
+        self.close = False
+        self._records: dict[str, ActivationRecord] = {}
         self._channels_first = False
+        self._turn = 0
+        self._waiting: list[_Waiting] = []
+        self._buffers = {
+            close: SampleBuffer(values, _WAITING // values)
+            for close, values in ((False, _VALUES), (True, _CLOSE_VALUES))
+        }
+
+    @property
+    def records(self) -> dict[str, ActivationRecord]:
+        """Subject -> what it did. Reading it computes what was only copied so far."""
+        self._settle()
+        return self._records
 
     def forget(self) -> None:
         """Count living units and their samples from here on."""
-        for record in self.records.values():
-            record.alive, record.samples = None, 0
+        for record in self._records.values():
+            record.peaks, record.samples = None, 0
+
+    def dead_shares(self) -> dict[str, float]:
+        """Return for each rectifier the share of units that were zero for every sample seen."""
+        known = {subject: record.peaks for subject, record in self._records.items()
+                 if record.peaks is not None}
+        shares = [(peaks > 0).float().mean() for peaks in known.values()]
+        alive = torch.stack(shares).tolist() if shares else []
+        return {subject: 1.0 - share for subject, share in zip(known, alive, strict=True)}
 
     def on_module(self, call: Call) -> None:
         """Remember where the last layer puts its units."""
@@ -97,48 +135,127 @@ class ActivationStatistics:
             self._channels_first = False
 
     def on_function(self, call: Call) -> None:
-        """Take the statistics of one activation's output."""
-        if call.function is None or call.module is None or not isinstance(call.output, Tensor):
+        """Take a sample of one activation's output."""
+        output = call.output
+        if call.function is None or call.module is None or not isinstance(output, Tensor):
             return
         activation = functions.ACTIVATIONS.get(call.function)
-        if activation is None or not call.output.is_floating_point() or not call.output.numel():
+        if activation is None or not output.is_floating_point() or not output.numel():
             return
+        record = self._records.get(call.subject)
+        if record is None:
+            record = ActivationRecord(activation, len(self._records))
+            self._records[call.subject] = record
         with torch.no_grad(), torch._C.DisableTorchFunction():
-            self._note(call, activation, call.output.detach())
+            if activation.family == "rectifier":
+                self._note_peaks(record, output.detach())
+            record.samples += self.batch_size
+            if not self.only_alive:
+                self._take(record, call, output)
 
-    def _note(self, call: Call, activation: Activation, output: Tensor) -> None:
-        record = self.records.setdefault(
-            call.subject, ActivationRecord(activation, len(self.records))
-        )
-        if activation.family == "rectifier":
-            self._note_alive(record, output)
-        record.samples += self.batch_size
-        if self.only_alive:
-            return
-        record.per_sample = output.dim() >= 2 and output.shape[0] % self.batch_size == 0
-        record.values = spread_sample(output, _VALUES).float()
-        record.rms.append(rms_of(record.values))
-        record.mean.append(float(record.values.mean()))
-        if record.per_sample:
-            record.variation.append(sample_variation(output))
-        record.constant_input &= record.per_sample and _is_constant(call, output)
-        if activation.family == "bounded":
-            slope, flat = _slope(activation, record.values)
-            record.slope.append(slope)
-            record.flat.append(flat)
-        elif activation.name == "softmax" and _choices(call) >= _CHOICES:
-            slope, flat = _softmax_slope(call, output)
-            record.slope.append(slope)
-            record.flat.append(flat)
-
-    def _note_alive(self, record: ActivationRecord, output: Tensor) -> None:
+    def _note_peaks(self, record: ActivationRecord, output: Tensor) -> None:
         unit = 1 if self._channels_first and output.dim() >= 3 else output.dim() - 1
-        others = [d for d in range(output.dim()) if d != unit]
-        alive = output.amax(dim=others) > 0 if others else output > 0
-        if record.alive is None or record.alive.shape != alive.shape:
-            record.alive = alive
+        inner = tuple(range(unit + 1, output.dim()))
+        # Two reductions of neighbouring dimensions cost half of one over both sides of the unit.
+        peaks = output.amax(inner) if inner else output
+        if unit > 0:
+            peaks = peaks.amax(tuple(range(unit)))
+        if record.peaks is None or record.peaks.shape != peaks.shape:
+            record.peaks = peaks.clone()
         else:
-            record.alive = record.alive | alive
+            torch.fmax(record.peaks, peaks, out=record.peaks)
+
+    def _take(self, record: ActivationRecord, call: Call, output: Tensor) -> None:
+        record.per_sample = output.dim() >= 2 and output.shape[0] % self.batch_size == 0
+        if record.constant_input:
+            source = _input_of(call, output) if record.per_sample else None
+            record.constant_input = source is not None
+            if source is not None:
+                self._copy(source, record, is_input=True)
+        self._copy(output, record, is_input=False)
+
+    def _copy(self, tensor: Tensor, record: ActivationRecord, *, is_input: bool) -> None:
+        buffer = self._buffers[self.close]
+        if buffer.full:
+            self._settle()
+        self._turn += 1
+        buffer.take(tensor.detach(), self._turn)
+        self._waiting.append(_Waiting(record, is_input, self.close, tensor.shape[:1] > (1,)))
+
+    def _settle(self) -> None:
+        """Compute the samples that wait, with one transfer for all that were taken alike."""
+        for close, buffer in self._buffers.items():
+            rows = [waiting for waiting in self._waiting if waiting.close is close]
+            if rows:
+                with torch.no_grad(), torch._C.DisableTorchFunction():
+                    _note(rows, *buffer.drain())
+        self._waiting = []
+
+
+def _note(rows: list[_Waiting], taken: Tensor, valid: Tensor, counts: list[int]) -> None:
+    """Write the statistics of the samples (R, 2, P) into their records."""
+    flat = taken.flatten(1)
+    apart = torch.linalg.vector_norm(taken[:, 0] - taken[:, 1], dim=1)
+    found = (flat.sum(1), torch.linalg.vector_norm(flat, dim=1), apart)
+    sums, norms, spreads, slope, share = torch.stack(
+        [*found, *_slopes(rows, taken, valid)]).tolist()
+    for row, waiting in enumerate(rows):
+        size = 2 * counts[row]
+        level = norms[row] / math.sqrt(size)
+        variation = _variation(spreads[row] / math.sqrt(size), level, waiting.several)
+        record = waiting.record
+        if waiting.is_input:
+            record.constant_input &= variation < _CONSTANT
+            continue
+        record.rms.append(level)
+        record.mean.append(sums[row] / size)
+        if record.per_sample:
+            record.variation.append(variation)
+        if record.activation.family == "bounded":
+            record.slope.append(slope[row] / size)
+            record.flat.append(share[row] / size)
+        if waiting.close:
+            record.values = taken[row, :, : counts[row]].flatten().clone()
+
+
+def _variation(apart: float, level: float, several: bool) -> float:
+    if not several:
+        return math.nan
+    return apart / level if level else 0.0
+
+
+def _slopes(rows: list[_Waiting], taken: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+    """Return (R,) sums of derivatives over their maximum and numbers of flat values."""
+    slopes, shares = taken.new_zeros(len(rows)), taken.new_zeros(len(rows))
+    bounded: dict[Activation, list[int]] = {}
+    for row, waiting in enumerate(rows):
+        if waiting.record.activation.family == "bounded" and not waiting.is_input:
+            bounded.setdefault(waiting.record.activation, []).append(row)
+    for activation, chosen in bounded.items():
+        slope = _slope(activation, taken[chosen])
+        there = valid[chosen].unsqueeze(1)
+        slopes[chosen] = (slope * there).sum((1, 2))
+        shares[chosen] = ((slope < _FLAT) & there).sum((1, 2)).float()
+    return slopes, shares
+
+
+def _input_of(call: Call, output: Tensor) -> Tensor | None:
+    """Return what an activation got, unless it was overwritten: then nothing is claimed of it."""
+    source = next(tensors_in(call.args), None)
+    if source is None or source.shape != output.shape or not source.is_floating_point():
+        return None
+    return None if source.data_ptr() == output.data_ptr() else source
+
+
+def _slope(activation: Activation, output: Tensor) -> Tensor:
+    """Return the derivative over its maximum, from outputs of any shape."""
+    half = (activation.high - activation.low) / 2
+    centred = ((output - activation.low) / half - 1).clamp(-1, 1)
+    if activation.name.startswith("hard"):
+        return (centred.abs() < 1).float()
+    if activation.name == "softsign":
+        return (1 - centred.abs()).square()
+    return 1 - centred.square()
 
 
 def spread_sample(tensor: Tensor, count: int) -> Tensor:
@@ -150,9 +267,7 @@ def spread_sample(tensor: Tensor, count: int) -> Tensor:
     size = flat.numel()
     if size <= count:
         return flat
-    stride = size // count
-    while math.gcd(stride, size) != 1:
-        stride -= 1
+    stride = coprime_stride(size, count)
     return flat[::stride][:count] if stride > 1 else flat[:count]
 
 
@@ -163,19 +278,21 @@ def sample_matrix(tensor: Tensor) -> Tensor:
         rows = rows[:: rows.shape[0] // _ROWS][:_ROWS]
     size = rows.shape[1]
     if size > _COLUMNS:
-        stride = size // _COLUMNS
-        while math.gcd(stride, size) != 1:
-            stride -= 1
-        rows = rows[:, ::stride][:, :_COLUMNS]
+        rows = rows[:, ::coprime_stride(size, _COLUMNS)][:, :_COLUMNS]
     return rows.float()
 
 
-def sample_spread(tensor: Tensor) -> float:
-    """Return the standard deviation over samples, rms over features, of a (N, ...) tensor."""
+def spread(tensor: Tensor) -> Tensor:
+    """Return the standard deviation over samples, rms over features, of a (N, ...) tensor, ()."""
     matrix = sample_matrix(tensor)
     if matrix.shape[0] < 2:
-        return math.nan
-    return float(matrix.var(dim=0, unbiased=False).mean().sqrt())
+        return matrix.new_full((), math.nan)
+    return matrix.var(dim=0, unbiased=False).mean().sqrt()
+
+
+def sample_spread(tensor: Tensor) -> float:
+    """Return `spread` as a number."""
+    return float(spread(tensor))
 
 
 def sample_variation(tensor: Tensor) -> float:
@@ -187,48 +304,12 @@ def sample_variation(tensor: Tensor) -> float:
     return float(matrix.var(dim=0, unbiased=False).mean().sqrt()) / size
 
 
+def rms(tensor: Tensor) -> Tensor:
+    """Return the root mean square over all elements, ()."""
+    size: Tensor = torch.linalg.vector_norm(tensor.float())
+    return size / math.sqrt(tensor.numel())
+
+
 def rms_of(tensor: Tensor) -> float:
-    """Return the root mean square over all elements."""
-    return float(torch.linalg.vector_norm(tensor.float())) / math.sqrt(tensor.numel())
-
-
-def _is_constant(call: Call, output: Tensor) -> bool:
-    """Tell whether all samples gave the activation the same; what was overwritten is not told."""
-    source = next(tensors_in(call.args), None)
-    if source is None or source.data_ptr() == output.data_ptr() or source.shape != output.shape:
-        return False
-    return sample_variation(source.detach()) < _CONSTANT
-
-
-def _slope(activation: Activation, output: Tensor) -> tuple[float, float]:
-    """Return the mean derivative over its maximum, and the share of flat values, from outputs."""
-    half = (activation.high - activation.low) / 2
-    centred = ((output - activation.low) / half - 1).clamp(-1, 1)
-    if activation.name.startswith("hard"):
-        slope = (centred.abs() < 1).float()
-    elif activation.name == "softsign":
-        slope = (1 - centred.abs()).square()
-    else:
-        slope = 1 - centred.square()
-    return float(slope.mean()), float((slope < _FLAT).float().mean())
-
-
-def _choices(call: Call) -> int:
-    source = next(tensors_in(call.args), None)
-    return source.shape[-1] if source is not None and source.dim() else 0
-
-
-def _softmax_slope(call: Call, output: Tensor) -> tuple[float, float]:
-    """Return how far rows are from one-hot (1 uniform, 0 one-hot) and the share of one-hot rows.
-
-    Rows in which a mask leaves fewer than four choices are left out.
-    """
-    source: Any = next(tensors_in(call.args), None)
-    rows = output.reshape(-1, output.shape[-1])
-    allowed = (source.reshape(-1, output.shape[-1]) > -1e4).sum(dim=1)
-    keep = allowed >= _CHOICES
-    if not bool(keep.any()):
-        return 1.0, 0.0
-    rows, allowed = rows[keep].float(), allowed[keep].float()
-    slope = (1 - rows.square().sum(dim=1)) / (1 - 1 / allowed)
-    return float(slope.mean()), float((rows.amax(dim=1) > 0.99).float().mean())
+    """Return `rms` as a number."""
+    return float(rms(tensor))

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from auditor import functions
-from auditor.activity import rms_of, sample_spread
+from auditor.activity import rms, spread
 from auditor.autogradgraph import RESHAPES, AutogradGraph, End, Node, is_normalisation, own_nodes
 from auditor.functions import Activation
 from auditor.recorder import Call, tensors_in
@@ -104,12 +104,12 @@ class LayerGraph:
         sizes: Measure weights, inputs and outputs too, not only the gradients.
 
     Attributes:
-        layers: In call order.
         activations: In call order.
     """
 
     def __init__(self, model: nn.Module, *, sizes: bool = True) -> None:
-        self.layers: list[LayerUse] = []
+        self._layers: list[LayerUse] = []
+        self._waiting: list[tuple[LayerUse, str, Tensor]] = []
         self.activations: list[ActivationUse] = []
         self._names = {id(p): name for name, p in model.named_parameters()}
         self._sizes = sizes
@@ -119,12 +119,22 @@ class LayerGraph:
         self._dropouts: set[Node] = set()
         self._joins: set[Node] = set()
 
+    @property
+    def layers(self) -> list[LayerUse]:
+        """In call order. Reading it fetches what was measured so far, in one transfer."""
+        if self._waiting:
+            values = torch.stack([value for _, _, value in self._waiting]).tolist()
+            for (use, name, _), value in zip(self._waiting, values, strict=True):
+                setattr(use, name, value)
+            self._waiting = []
+        return self._layers
+
     def on_module(self, call: Call) -> None:
         """Take a fused recurrent layer as one opaque layer."""
         if not isinstance(call.module, nn.RNNBase):
             return
         weight = next(call.module.parameters()).detach()
-        use = LayerUse(call.path, len(self.layers), "opaque", weight, module=call.module)
+        use = LayerUse(call.path, len(self._layers), "opaque", weight, module=call.module)
         with torch._C.DisableTorchFunction():
             self._add(use, tensors_in(call.output), next(tensors_in(call.args), None))
 
@@ -178,28 +188,32 @@ class LayerGraph:
         if layout in ("in-out", "addmm") and (not parameter or weight.dim() != 2):
             return
         use = LayerUse(
-            _name(call.path, parameter), len(self.layers), layout,
+            _name(call.path, parameter), len(self._layers), layout,
             weight.detach(), None if bias is None else bias.detach(),
             parameter, call.module, _fan_in(weight, layout, call.module),
             trainable=bool(weight.requires_grad), grouped=_is_grouped(weight, layout, x),
         )
         if self._sizes:
-            use.weight_rms = rms_of(weight.detach())
+            self._measure(use, "weight_rms", rms(weight.detach()))
         if self._sizes and x.is_floating_point():
-            use.x_rms, use.y_rms = rms_of(x.detach()), rms_of(call.output.detach())
-            use.x_spread = sample_spread(x.detach())
-            use.y_spread = sample_spread(call.output.detach())
+            for name, tensor in (("x", x.detach()), ("y", call.output.detach())):
+                self._measure(use, f"{name}_rms", rms(tensor))
+                self._measure(use, f"{name}_spread", spread(tensor))
         self._add(use, [call.output], x)
 
     def _add(self, use: LayerUse, outputs: Any, source: Tensor | None) -> None:
-        self.layers.append(use)
+        self._layers.append(use)
         for position, output in enumerate(outputs):
             for node in own_nodes(output.grad_fn):
                 self._made[node] = use
             if position == 0 and output.requires_grad:
-                output.register_hook(lambda gradient: _note_delta(use, gradient))
+                output.register_hook(lambda gradient: self._measure(
+                    use, "delta", torch.linalg.vector_norm(gradient.detach().float())))
         if source is not None and source.grad_fn is not None:
             self._sources[use] = source.grad_fn
+
+    def _measure(self, use: LayerUse, name: str, value: Tensor) -> None:
+        self._waiting.append((use, name, value))
 
     def _connect(self, use: LayerUse, graph: AutogradGraph) -> None:
         node = self._sources.get(use)
@@ -240,10 +254,6 @@ def _operands(call: Call, layout: str) -> tuple[Tensor, Tensor, Tensor | None] |
     if layout == "lookup" and not weight.is_floating_point():
         x, weight = weight, x
     return x, weight, rest[0] if rest and layout != "lookup" else None
-
-
-def _note_delta(use: LayerUse, gradient: Tensor) -> None:
-    use.delta = float(torch.linalg.vector_norm(gradient.float()))
 
 
 def _is_grouped(weight: Tensor, layout: str, x: Tensor) -> bool:

@@ -10,16 +10,16 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as hooks
 from torch.overrides import TorchFunctionMode
 
 from auditor import functions
+from auditor.isolation import eagerly
 
 Frame = Any
 # What is called in place of a function: (subject, function) -> another function, or None.
@@ -51,7 +51,10 @@ class Call:
 
 
 class Listener(Protocol):
-    """Takes the calls of a watched pass; unneeded kinds are ignored."""
+    """Takes the calls of a watched pass; unneeded kinds are ignored.
+
+    A listener that has an attribute `listens_to`, a set of functions, is told of these only.
+    """
 
     def on_function(self, call: Call) -> None:
         """Take a torch function call in `forward` or in the loss."""
@@ -62,8 +65,17 @@ class Listener(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What there is to know of a module: its path, and whether it is a layer of its own."""
+
+    path: str
+    is_leaf: bool
+    is_told: bool
+
+
 class Watcher(TorchFunctionMode):
-    """Sends every call of a forward pass to its listeners.
+    """Sends every call of a forward pass to its listeners; may be attached again and again.
 
     Args:
         model: The model; only its modules have paths, others are named after their class.
@@ -80,29 +92,49 @@ class Watcher(TorchFunctionMode):
         self._everything = everything
         self._instead = instead
         self._paths: dict[int, str] = {id(m): path for path, m in model.named_modules()}
+        self._modules: dict[int, _Known] = {}
         self._listeners = tuple(listeners)
+        self._told: dict[Callable[..., Any], tuple[Listener, ...] | None] = {}
         self._stack: list[nn.Module] = []
         self._seen: Counter[str] = Counter()
+
+    @contextmanager
+    def attached(self) -> Iterator[None]:
+        """Watch what runs inside as one pass; no hook is left behind, whatever happens."""
+        self._stack.clear()
+        self._seen.clear()
+        enter = hooks.register_module_forward_pre_hook(self.enter_module)
+        leave = hooks.register_module_forward_hook(self.leave_module, always_call=True)
+        try:
+            # Modes and hooks see nothing inside compiled code; eager runs leave it valid.
+            with eagerly(), self:
+                yield
+        finally:
+            enter.remove()
+            leave.remove()
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None,
     ) -> Any:
         """Run the function, then tell the listeners."""
         kwargs = kwargs or {}
-        if not (self._everything or func in _INTERESTING) or func in _ACCESSORS:
+        if func not in self._told:
+            self._told[func] = self._listeners_of(func)
+        listeners = self._told[func]
+        if listeners is None:
             return func(*args, **kwargs)
         module = self._stack[-1] if self._stack else None
-        path = self._path(module)
-        name = path if _is_leaf(module) else f"{path}:{func.__name__.rstrip('_')}"
+        known = self._known(module) if module is not None else _NOWHERE
+        name = known.path if known.is_leaf else f"{known.path}:{func.__name__.rstrip('_')}"
         # Only activations are layers with names of their own, so only they are numbered.
         subject = self._numbered(name) if func in functions.ACTIVATIONS else name
         other = self._instead(subject, func) if self._instead else None
         try:
             output = (other or func)(*args, **kwargs)
         except Exception:
-            self._tell(Call(subject, path, module, func, tuple(args), kwargs, None))
+            _tell(listeners, Call(subject, known.path, module, func, tuple(args), kwargs, None))
             raise
-        self._tell(Call(subject, path, module, func, tuple(args), kwargs, output))
+        _tell(listeners, Call(subject, known.path, module, func, tuple(args), kwargs, output))
         return output
 
     def enter_module(self, module: nn.Module, args: Any) -> None:
@@ -111,23 +143,36 @@ class Watcher(TorchFunctionMode):
 
     def leave_module(self, module: nn.Module, args: Any, output: Any) -> None:
         """Note that a module's forward has ended, also when it raised."""
-        if module not in self._stack[-1:]:
+        if not self._stack or self._stack[-1] is not module:
             return
         self._stack.pop()
-        if output is None or not (_has_own_parameters(module) or not any(module.children())):
+        known = self._known(module)
+        if output is None or not known.is_told:
             return
-        path = self._path(module)
-        call = Call(self._numbered(f"{path}|module"), path, module, None, args, {}, output)
+        call = Call(self._numbered(f"{known.path}|module"), known.path, module, None, args, {},
+                    output)
         for listener in self._listeners:
             listener.on_module(call)
 
-    def _tell(self, call: Call) -> None:
-        for listener in self._listeners:
-            listener.on_function(call)
+    def _listeners_of(self, func: Callable[..., Any]) -> tuple[Listener, ...] | None:
+        """Return who is told of a function; None if it is just to be called."""
+        if func in _ACCESSORS or not (self._everything or func in _INTERESTING):
+            return None
+        told = tuple(listener for listener in self._listeners
+                     if func in getattr(listener, "listens_to", (func,)))
+        return told if told or self._instead is not None else None
 
-    def _path(self, module: nn.Module | None) -> str:
-        if module is None:
-            return ""
+    def _known(self, module: nn.Module) -> _Known:
+        known = self._modules.get(id(module))
+        if known is None:
+            known = _Known(self._path(module), _is_leaf(module),
+                           _has_own_parameters(module) or not any(module.children()))
+            if id(module) in self._paths:
+                # Others may be gone tomorrow, and their number be another one's.
+                self._modules[id(module)] = known
+        return known
+
+    def _path(self, module: nn.Module) -> str:
         known = self._paths.get(id(module))
         if known is not None:
             return known
@@ -148,17 +193,13 @@ def watching(
 ) -> Iterator[Watcher]:
     """Watch everything that runs inside; no hook is left behind, whatever happens."""
     watcher = Watcher(model, listeners, everything=everything, instead=instead)
-    with ExitStack() as stack:
-        for handle in (
-            hooks.register_module_forward_pre_hook(watcher.enter_module),
-            hooks.register_module_forward_hook(watcher.leave_module, always_call=True),
-        ):
-            stack.callback(handle.remove)
-        if "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance"):
-            # Modes and hooks see nothing inside compiled code; eager runs leave it valid.
-            stack.enter_context(torch.compiler.set_stance("force_eager"))
-        stack.enter_context(watcher)
+    with watcher.attached():
         yield watcher
+
+
+def _tell(listeners: Sequence[Listener], call: Call) -> None:
+    for listener in listeners:
+        listener.on_function(call)
 
 
 def caller_frames() -> Iterator[Frame]:
@@ -184,6 +225,9 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
             yield from tensors_in(getattr(value, name))
 
 
+# Of calls outside of all modules.
+_NOWHERE = _Known("", is_leaf=False, is_told=False)
+
 _INTERESTING = (
     set(functions.ACTIVATIONS) | set(functions.LOSSES) | set(functions.CUTS)
     | set(functions.DROPOUTS) | set(functions.SAMPLERS) | set(functions.JOINS)
@@ -200,8 +244,8 @@ _ACCESSORS = {
 _ACCESSORS -= set(functions.CUTS)
 
 
-def _is_leaf(module: nn.Module | None) -> bool:
-    return module is not None and not any(module.children()) and not _has_own_parameters(module)
+def _is_leaf(module: nn.Module) -> bool:
+    return not any(module.children()) and not _has_own_parameters(module)
 
 
 def _has_own_parameters(module: nn.Module) -> bool:

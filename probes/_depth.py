@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from auditor.layergraph import LayerUse
+from auditor.parametertrack import ParameterTrack
 
-from ._parameters import ParameterTrack
 from ._weightscale import weighted
 
 _SKIP = 2

@@ -25,8 +25,11 @@ class HalfRange:
     """Listens for float16 outputs; bfloat16 has the range of float32.
 
     Attributes:
+        listens_to: No function; modules are enough.
         rows: Layer -> shares. Empty when nothing was computed in float16.
     """
+
+    listens_to: frozenset[object] = frozenset()
 
     def __init__(self) -> None:
         self.rows: dict[str, HalfRow] = {}

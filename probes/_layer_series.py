@@ -57,8 +57,7 @@ def _over_steps(note: Notebook, run: ShortRun, layers: list[tuple[str, int]]) ->
         values = [run.track.gradient_rms(at, step) for step in range(len(run.track.gradient_norms))]
         note.series(_series("gradient_rms_by_step", name, values, "step", "rms"))
         moved = [ratios[at] for ratios in run.track.update_ratios]
-        steps = tuple(map(float, run.watched))
-        note.series(Series("update_ratio_by_step", name, steps, tuple(moved), "step", "ratio"))
+        note.series(_series("update_ratio_by_step", name, moved, "step", "ratio"))
 
 
 def _series(name: str, label: str, values: list[float], x_unit: str, y_unit: str) -> Series:

@@ -1,11 +1,10 @@
-"""A short run at the user's own rate in which some steps are watched closely."""
+"""A short run at the user's own rate in which every step is recorded."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,20 +14,21 @@ from auditor import batches as batch_tools
 from auditor.activity import ActivationStatistics
 from auditor.isolation import seeded
 from auditor.layergraph import LayerGraph
+from auditor.parametertrack import ParameterTrack
 from auditor.recorder import watching
+from auditor.steprecorder import StepRecorder
 from auditor.target import Target
 from auditor.trial import Bench
 from auditor.usercode import user_code
 
 from ._firstfault import FirstFault
 from ._halfrange import HalfRange
-from ._parameters import ParameterTrack
+from ._histograms import histograms
 from ._throughtime import InputGradients, ThroughTime
 
 # A unit that fires for one input in a hundred shows up in this many (bound 1e-3).
 DISTINCT_INPUTS = 700
 _MOST_PASSES = 16
-_WATCHED = 10
 
 
 @dataclass
@@ -48,16 +48,15 @@ class ShortRun:
     Attributes:
         losses: One per step, before the step's update.
         start: Layers and activations as they hang together, with gradients, before any step.
-        end_deltas: Layer name -> norm of the loss's gradient at its output at the last watched
-            step.
+        end_deltas: Layer name -> norm of the loss's gradient at its output at the last step;
+            empty when the time was up before.
         statistics: Of the activations, one value per watched pass.
         dead_at_start, dead_at_end: Subject -> share of rectifier units that never fired.
         dead_samples: Subject -> distinct inputs behind `dead_at_end`.
         track: Gradients and updates of the parameters.
-        histograms: Of activations at the first and the last watched step.
+        histograms: Of activations before any step and at the last one.
         half: Of values in float16.
         through_time: Of recurrent layers, before any step.
-        watched: Steps that were watched.
         fault_step: First step with a loss or gradient that is not finite; -1 if there is none.
         loss_broke: It was the loss.
         broken_gradients: Parameters whose gradient was not finite while the loss was.
@@ -75,7 +74,6 @@ class ShortRun:
     dead_samples: dict[str, int] = field(default_factory=dict)
     through_time: list[ThroughTime] = field(default_factory=list)
     histograms: list[Histogram] = field(default_factory=list)
-    watched: list[int] = field(default_factory=list)
     half: HalfRange = field(default_factory=HalfRange)
     fault_step: int = -1
     loss_broke: bool = False
@@ -87,7 +85,7 @@ class ShortRun:
 def short_run(
     target: Target, batches: Sequence[Any], *, steps: int, seed: int, deadline: float,
 ) -> ShortRun:
-    """Train a fresh copy for some steps, watching it before, after and on some steps between.
+    """Train a fresh copy for some steps, and watch it before, on every step and after.
 
     Args:
         target: What is trained, at its own peak rate with a shortened warm-up.
@@ -112,9 +110,10 @@ def short_run(
 def _begin(bench: Bench, batches: Sequence[Any]) -> ShortRun:
     batch = batch_tools.private(batches[0])
     run = ShortRun(LayerGraph(bench.model), ActivationStatistics(batch_tools.length(batch)),
-                   ParameterTrack.of(bench.model))
+                   ParameterTrack(bench.model))
     inputs = InputGradients(bench.model)
     state = torch.get_rng_state()
+    run.statistics.close = True
     with inputs.attached(), watching(bench.model, run.start, run.statistics, run.half):
         loss = bench.loss(batch).loss
     run.start.connect(loss)
@@ -133,48 +132,50 @@ def _begin(bench: Bench, batches: Sequence[Any]) -> ShortRun:
 def _take_steps(
     run: ShortRun, bench: Bench, batches: Sequence[Any], steps: int, deadline: float,
 ) -> None:
-    watched = _watched_steps(steps)
+    # What was not computed in half precision at first never is.
+    half = (run.half,) if run.half.rows else ()
+    recorder = StepRecorder(bench.model, *half, activations=run.statistics, parameters=run.track)
+    run.statistics.close = False
+    seconds = 0.0
     for step in range(steps):
-        if time.monotonic() > deadline:
+        begin = time.monotonic()
+        if begin > deadline:
             break
-        closely = step in watched or step == steps - 1
-        run.losses.append(_step(run, bench, batches[step % len(batches)], closely))
-        run.steps += 1
+        is_last = step == steps - 1 or begin + 2 * seconds > deadline
+        if is_last:
+            _take_last_step(run, bench, batches[step % len(batches)])
+            break
+        _step(run, recorder, bench, batches[step % len(batches)])
         if run.fault_step >= 0:
             break
-        if closely:
-            run.watched.append(step)
-    if run.watched:
-        _keep_histograms(run, step=run.watched[-1])
+        seconds = max(seconds, time.monotonic() - begin)
 
 
-def _step(run: ShortRun, bench: Bench, stored: Any, closely: bool) -> float:
-    batch = batch_tools.private(stored)
+def _take_last_step(run: ShortRun, bench: Bench, stored: Any) -> None:
+    """Take a step and look at it more closely than at those before."""
     graph = LayerGraph(bench.model, sizes=False)
-    finite: list[bool] = []
+    recorder = StepRecorder(bench.model, graph, run.half, activations=run.statistics,
+                            parameters=run.track)
+    run.statistics.close = True
+    _step(run, recorder, bench, stored)
+    if run.fault_step < 0:
+        run.end_deltas = {use.name: use.delta for use in graph.layers}
+        _keep_histograms(run, step=len(run.losses) - 1)
 
-    def after_backward() -> None:
-        finite.append(run.track.note_gradients())
 
-    with ExitStack() as stack:
-        if closely:
-            run.statistics.batch_size = batch_tools.length(batch)
-            run.track.before_step()
-            stack.enter_context(watching(bench.model, graph, run.statistics, run.half))
-        loss = bench.step(batch, after_backward=after_backward)
-    if not math.isfinite(loss) or not all(finite):
+def _step(run: ShortRun, recorder: StepRecorder, bench: Bench, stored: Any) -> None:
+    batch = batch_tools.private(stored)
+    compute = bench.compute
+    bench.compute = recorder.first_of(compute, batch_tools.length(batch))
+    loss = bench.step(batch, after_backward=recorder.before_update)
+    bench.compute = compute
+    finite = recorder.after_update()
+    if not math.isfinite(loss) or not finite:
         run.fault_step, run.loss_broke = len(run.losses), not math.isfinite(loss)
         if not run.loss_broke:
             run.broken_gradients = _not_finite(run.track)
-    elif closely:
-        run.track.after_step()
-        run.end_deltas = {use.name: use.delta for use in graph.layers}
-    return loss
-
-
-def _watched_steps(steps: int) -> set[int]:
-    """Return the first, the second, and then steps at growing distances."""
-    return {0, 1, *(round(steps * (part / _WATCHED) ** 1.5) for part in range(1, _WATCHED))}
+    run.losses.append(loss)
+    run.steps += 1
 
 
 def _dead(
@@ -198,19 +199,13 @@ def _dead(
             if seen >= DISTINCT_INPUTS or time.monotonic() > deadline:
                 break
     statistics.only_alive = False
-    return {s: statistics.records[s].dead_share for s in rectifiers}
+    return statistics.dead_shares()
 
 
 def _keep_histograms(run: ShortRun, step: int) -> None:
-    bins = 40
-    for subject, record in run.statistics.records.items():
-        if record.values is None or not bool(torch.isfinite(record.values).all()):
-            continue
-        low, high = (float(v) for v in torch.aminmax(record.values))
-        if low == high:
-            low, high = low - 0.5, high + 0.5
-        counts = torch.histc(record.values, bins, low, high).tolist()
-        edges = torch.linspace(low, high, bins + 1).tolist()
+    known = {subject: record.values for subject, record in run.statistics.records.items()
+             if record.values is not None}
+    for subject, (edges, counts) in histograms(known).items():
         run.histograms.append(Histogram(subject, step, edges, counts))
 
 
