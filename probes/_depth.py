@@ -64,7 +64,8 @@ def depth_rows(
 def linear_runs(layers: Sequence[LayerUse]) -> list[list[str]]:
     """Return chains of layers with nothing but changes of shape between, that do not narrow.
 
-    A narrow middle (low rank), grouped and one-dimensional convolutions are factorisations.
+    A narrow middle (low rank), grouped and one-dimensional convolutions are factorisations;
+    a transposed convolution enlarges the picture for the layer behind it.
     """
     chains: list[list[LayerUse]] = []
     for use in weighted(layers):
@@ -89,6 +90,8 @@ def _following(use: LayerUse) -> list[LayerUse]:
 
 def _wastes(first: LayerUse, second: LayerUse) -> bool:
     if "lookup" in (first.layout, second.layout) or "opaque" in (first.layout, second.layout):
+        return False
+    if first.layout == "transposed":
         return False
     if first.grouped or second.grouped or _is_factor(first) or _is_factor(second):
         return False

@@ -98,7 +98,7 @@ def _note_shape(
         note.measure("always_positive", use.activation.low >= 0, subject)
         ratio = record.mean[-1] / record.rms[-1] if record.rms[-1] else math.nan
         note.measure("mean_to_rms", ratio, subject)
-    if record.variation and record.activation.family != "softmax":
+    if record.variation and record.activation.family != "softmax" and not record.constant_input:
         note.measure("sample_variation", record.variation[-1], subject)
         note.measure("sample_variation_at_start", record.variation[0], subject)
 

@@ -148,11 +148,31 @@ def test_layers_in_a_row_are_counted_by_call() -> None:
     lambda: nn.Sequential(nn.Linear(32, 4), nn.Linear(4, 32), nn.ReLU(), nn.Linear(32, 4)),
     lambda: nn.Sequential(nn.Unflatten(1, (2, 4, 4)), nn.Conv2d(2, 2, 3, padding=1, groups=2),
                           nn.Conv2d(2, 8, 1), nn.ReLU(), nn.Flatten(), nn.Linear(128, 4)),
-], ids=["low rank", "depthwise separable"])
+    lambda: nn.Sequential(nn.Unflatten(1, (2, 4, 4)), nn.ConvTranspose2d(2, 2, 2, stride=2),
+                          nn.Conv2d(2, 2, 3, padding=1), nn.ReLU(), nn.Flatten(),
+                          nn.Linear(128, 4)),
+], ids=["low rank", "depthwise separable", "learned upsampling"])
 def test_factorisations_are_no_rows(make: Callable[[], nn.Module]) -> None:
     observation = _observe(make)
 
     assert all(m.value == 1 for m in observation.measurements if m.name == "linear_layers")
+
+
+def test_an_activation_of_a_weight_is_not_asked_to_tell_samples_apart() -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scale = nn.Parameter(torch.zeros(32))
+            self.inner, self.head = nn.Linear(32, 32), nn.Linear(32, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            size = nn.functional.softplus(self.scale.expand(len(x), -1))
+            return self.head(torch.tanh(self.inner(x) * size))  # type: ignore[no-any-return]
+
+    observation = _observe(Scaled)
+
+    judged = {m.subject for m in observation.measurements if m.name == "sample_variation"}
+    assert len(judged) == 1 and "tanh" in judged.pop()
 
 
 def test_a_loss_that_breaks_names_the_operation() -> None:
