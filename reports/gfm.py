@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable, Iterable, Sequence
+from urllib.parse import quote
 
 from .wording import prose
 
@@ -44,6 +45,14 @@ def fence(lines: Sequence[str], language: str = "") -> list[str]:
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     """Return a table; the cells are Markdown already."""
     return [_row(head), _row(["---"] * len(head)), *(_row(row) for row in rows)]
+
+
+def image(says: str, target: str) -> str:
+    """Return a picture with what it says to those who do not see it.
+
+    The target is a path; what has a meaning in Markdown or in an address is escaped in it.
+    """
+    return f"![{inline(says)}]({quote(target)})"
 
 
 def folded(title: str, body: Sequence[str]) -> list[str]:

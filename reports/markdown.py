@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from auditor.compare import Comparison
-from auditor.finding import Finding, Fix
+from auditor.finding import Finding
 from auditor.report import Report
 
-from .codeframe import frame_of
+from .album import Album
 from .comparison import comparison_markdown
-from .gfm import code, fence, folded, inline, summary, table
+from .gfm import code, folded, inline, summary, table
 from .outline import consequences_of, curves_of, outline_of, probe_rows, rules_by_reason
-from .sparkline import sparkline
-from .standing import standing
-from .trials import is_dropped, joint_line, trial_curves
+from .paragraphs import finding_paragraphs, fix_code
+from .trials import is_dropped
 from .wording import (
-    code_lines,
+    big,
     count_verdicts,
-    evidence_name,
-    evidence_value,
     facts,
-    is_address,
     plural,
-    prose,
     run_line,
-    subjects,
     trial_line,
     verdict_sentence,
     where,
@@ -41,41 +35,62 @@ class MarkdownRenderer:
 
     name: str = "markdown"
     suffixes: tuple[str, ...] = (".md", ".markdown")
-    says: str = "GitHub-flavoured Markdown, for a pull request or a job summary"
+    says: str = "GitHub-flavoured Markdown, with pictures beside a file"
 
     def render(self, report: Report) -> str:
-        """Return the Markdown text."""
-        blocks = [
-            f"### {inline(verdict_sentence(report))}",
-            *_fix_first(report), *_overview(report),
-            *("\n".join(_finding(report, finding)) for finding in _in_order(report)),
-            *_unjudged(report), *_passed(report), *_run(report),
-        ]
-        return "\n\n".join(block for block in blocks if block) + "\n"
+        """Return the Markdown text without pictures: curves are lines of block characters."""
+        return _text(report, Album())
+
+    def render_with_pictures(
+        self, report: Report, folder: str,
+    ) -> tuple[str, Mapping[str, str]]:
+        """Return the text, and the SVG files that it shows from `folder`."""
+        album = Album(folder)
+        return _text(report, album), album.pictures
 
     def render_comparison(self, comparison: Comparison) -> str:
         """Return Markdown for a pull request."""
         return comparison_markdown(comparison)
 
 
-def _in_order(report: Report) -> tuple[Finding, ...]:
+def _text(report: Report, album: Album) -> str:
     outline = outline_of(report)
-    return (*outline.full, *outline.explained, *outline.notes, *outline.known)
+    blocks = [
+        f"### {inline(verdict_sentence(report))}",
+        *(f"- {inline(note)}" for note in report.sentences),
+        *_first(report), *_overview(report),
+        *(_open(report, finding, album) for finding in outline.full),
+        *_section("What follows from it", report, outline.explained, album),
+        *_section("Worth knowing", report, (*outline.notes, *outline.known), album),
+        *_measured(report, album), *_layers(report),
+        *_unjudged(report), *_passed(report), *_run(report),
+    ]
+    return "\n\n".join(block for block in blocks if block) + "\n"
 
 
-def _fix_first(report: Report) -> Iterator[str]:
+def _first(report: Report) -> Iterator[str]:
+    """Yield what to mend first: the fault, what it leads to, the change and whether it helped."""
     full = outline_of(report).full
-    if len(full) + len(outline_of(report).explained) > 1:
-        below = ", ".join(code(other.rule) for other in consequences_of(report, full[0]))
-        leads = f" It leads to {below}." if below else ""
-        yield f"**Fix first: {code(full[0].rule)}.** {inline(full[0].title).rstrip('.')}.{leads}"
+    if not full:
+        return
+    root = full[0]
+    below = ", ".join(code(other.rule) for other in consequences_of(report, root))
+    leads = f" It leads to {below}." if below else ""
+    place = f" at {code(where(root.place))}" if root.place else ""
+    yield f"**Fix first: {code(root.rule)}**{place}. {inline(root.title).rstrip('.')}.{leads}"
+    fix = next((fix for fix in root.fixes if not is_dropped(fix)), None)
+    if fix:
+        tried = trial_line(fix.trial)
+        yield f"**Do.** {inline(fix.summary)}{f' Tried: {inline(tried)}.' if tried else ''}"
+        yield "\n".join(fix_code(fix))
 
 
 def _overview(report: Report) -> Iterator[str]:
+    outline = outline_of(report)
     rows = [
         [f"{_MARKS[f.severity]} {f.severity}{_set_aside(f)}", code(f.rule),
          inline(f.title), code(where(f.place)), ", ".join(code(cause) for cause in f.causes)]
-        for f in _in_order(report)
+        for f in (*outline.full, *outline.explained, *outline.notes, *outline.known)
     ]
     if rows:
         yield "\n".join(table(("", "Rule", "Finding", "Where", "Follows from"), rows))
@@ -85,69 +100,60 @@ def _set_aside(finding: Finding) -> str:
     return " (ignored)" if finding.ignored else " (known)" if finding.known else ""
 
 
-def _finding(report: Report, finding: Finding) -> list[str]:
-    body: list[str] = []
-    for part in _parts(report, finding):
-        body += ["", *part] if body else part
-    return folded(f"<b>{finding.rule}</b> {summary(finding.title)}", body)
+def _open(report: Report, finding: Finding, album: Album) -> str:
+    head = f"#### {_MARKS[finding.severity]} {code(finding.rule)}: {inline(finding.title)}"
+    return "\n\n".join([head, *_paragraphs(report, finding, album)])
 
 
-def _parts(report: Report, finding: Finding) -> Iterator[list[str]]:
-    place = [code(where(finding.place)), subjects(report, finding, quote=code),
-             f"{finding.confidence} confidence", inline(standing(finding))]
-    yield [" · ".join(part for part in place if part)]
-    frame = frame_of(finding.place)
-    if frame:
-        yield fence([frame.code, *([frame.carets] if frame.carets else [])], "python")
-    yield from _said("Seen", finding.message)
-    if finding.evidence:
-        yield table(("Measured", "Value"), [
-            [inline(evidence_name(item, quote=_ticked)), inline(evidence_value(item))]
-            for item in finding.evidence])
-    curves = [line for line in map(sparkline, curves_of(report, finding)) if line]
-    if curves:
-        yield fence(curves, "text")
-    yield from _said("Why", finding.why)
-    for position, fix in enumerate(finding.fixes):
-        label = "Or" if position else "Fix"
-        yield from _fix("Tried and dropped" if is_dropped(fix) else label, fix)
-        if position == 0:
-            yield from _said("Among all fixes", joint_line(report, finding.rule))
-    below = consequences_of(report, finding)
-    if below:
-        told = (f"{code(other.rule)} ({inline(other.title)})" for other in below)
-        yield [f"**Leads to.** {', '.join(told)}"]
-    yield [" ".join([f"More: `audit explain {finding.rule}`.",
-                     *(f"{_reference(text)}." for text in finding.references)])]
+def _section(
+    title: str, report: Report, findings: tuple[Finding, ...], album: Album,
+) -> Iterator[str]:
+    if findings:
+        yield f"#### {title}"
+    for finding in findings:
+        body = "\n\n".join(_paragraphs(report, finding, album))
+        yield "\n".join(folded(f"<b>{finding.rule}</b> {summary(finding.title)}", [body]))
 
 
-def _ticked(name: str) -> str:
-    # A backtick inside would end the span early: `inline` takes care of such a name as a word.
-    return prose(name) if "`" in name else f"`{prose(name)}`"
+def _paragraphs(report: Report, finding: Finding, album: Album) -> Iterator[str]:
+    for lines in finding_paragraphs(report, finding, album):
+        text = "\n".join(lines).strip("\n")
+        if text:
+            yield text
 
 
-def _said(label: str, text: str) -> Iterator[list[str]]:
-    if text:
-        yield [f"**{label}.** {inline(text[0].upper() + text[1:])}"]
+def _measured(report: Report, album: Album) -> Iterator[str]:
+    """Yield the curves that no finding shows, by probe."""
+    shown = {series for finding in report.findings for series in curves_of(report, finding)}
+    blocks = []
+    for seen in report.observations:
+        left = [series for series in seen.series if series not in shown]
+        curves = "\n".join(album.curves(report, left, _file_name(seen.probe))).strip("\n")
+        if curves:
+            blocks.append("\n".join(folded(summary(seen.probe.replace("_", " ")), [curves])))
+    if blocks:
+        yield "#### What was measured"
+        yield from blocks
 
 
-def _fix(label: str, fix: Fix) -> Iterator[list[str]]:
-    yield from _said(label, fix.summary)
-    lines = code_lines(fix.code)
-    if lines:
-        is_diff = any(line.startswith(("+", "-")) for line in lines)
-        yield fence(lines, "diff" if is_diff else "python")
-    yield from _said("Careful", fix.safety)
-    yield from _said("Tried", trial_line(fix.trial))
-    curves = [line for line in map(sparkline, trial_curves(fix)) if line]
-    if curves:
-        yield fence(curves, "text")
+def _file_name(text: str) -> str:
+    """Return letters, digits and dashes for the name of a file."""
+    return "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in text)
 
 
-def _reference(text: str) -> str:
-    """Return a reference of a rule pack, its addresses as links."""
-    words = prose(text).split(" ")
-    return " ".join(f"<{word}>" if is_address(word) else inline(word) for word in words)
+def _layers(report: Report) -> Iterator[str]:
+    hit: dict[str, list[str]] = {}
+    for finding in report.findings:
+        for path in finding.layers:
+            hit.setdefault(path, []).append(f"{_MARKS[finding.severity]} {code(finding.rule)}")
+    rows = [[code(layer.path), inline(layer.kind),
+             big(layer.parameters) if layer.parameters else "", code(where(layer.place)),
+             ", ".join(hit.get(layer.path, ()))] for layer in report.layers]
+    if rows:
+        title = f"{plural(len(rows), 'layer')} in call order"
+        head = ("Layer", "Kind", "Parameters", "Where", "Findings")
+        yield "#### The model"
+        yield "\n".join(folded(title, table(head, rows)))
 
 
 def _unjudged(report: Report) -> Iterator[str]:
@@ -178,6 +184,5 @@ def _run(report: Report) -> Iterator[str]:
               for names, status, seconds, steps, reason in probe_rows(report)]
     body = [*table(("", "Value"), told), "",
             *table(("Probe", "Status", "Seconds", "Steps", "Reason"), probes)]
-    yield "\n".join(f"- {inline(note)}" for note in report.sentences)
     yield inline(run_line(report))
     yield "\n".join(folded("Environment and probes", body))

@@ -3,23 +3,27 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from importlib import import_module
+from urllib.parse import unquote
+from xml.etree import ElementTree
 
 import pytest
 from markdown_it import MarkdownIt
+from sample_deep import deep
 from sample_hostile import hostile
 from sample_reports import failing, healthy, incomplete
 
 from auditor.report import Report
 
 SAMPLES = {"failing": failing(), "healthy": healthy(), "incomplete": incomplete()}
-render: Callable[[Report], str] = (
-    import_module("auditor.reports.markdown").MarkdownRenderer().render)
+renderer = import_module("auditor.reports.markdown").MarkdownRenderer()
+render: Callable[[Report], str] = renderer.render
+SVG = "{http://www.w3.org/2000/svg}"
 
 
-def _html(report: Report) -> str:
+def _html(report: Report, text: str = "") -> str:
     """Render as GitHub would: tables and raw HTML, addresses made into links."""
     reader = MarkdownIt("commonmark", {"html": True}).enable("table")
-    return str(reader.render(render(report)))
+    return str(reader.render(text or render(report)))
 
 
 def _tags(html: str) -> set[str]:
@@ -85,10 +89,67 @@ def test_brackets_in_prose_survive() -> None:
 
 
 def test_every_finding_is_told_in_full() -> None:
-    text = render(failing())
+    html = _html(failing())
 
     for finding in failing().findings:
-        assert text.count(f"<details><summary><b>{finding.rule}</b>") == 1
+        assert html.count(f"<code>audit explain {finding.rule}</code>") == 1
+
+
+def test_causes_are_open_and_what_follows_from_them_is_folded() -> None:
+    shown = re.sub(r"<details>.*?</details>", "", render(failing()), flags=re.DOTALL)
+
+    assert "`dying-relu`: All 64 units of gate are dead" in shown
+    assert "audit explain lr-too-high" in shown
+    assert "audit explain cannot-overfit" not in shown
+
+
+def test_what_to_do_first_stands_before_all_details() -> None:
+    before, _, _ = render(failing()).partition("| --- |")
+
+    assert "**Fix first: `dying-relu`** at `model.py:18:9`" in before
+    assert "**Do.** Use a leaky" in before
+    assert "F.leaky_relu(self.gate(x), 0.01)" in before
+
+
+@pytest.mark.parametrize("report", [failing(), healthy(), hostile(), deep()])
+def test_pictures_are_named_once_written_and_can_be_read(report: Report) -> None:
+    text, pictures = renderer.render_with_pictures(report, "r.assets")
+    shown = re.findall(r'<img src="([^"]+)" alt="([^"]*)"', _html(report, text))
+
+    assert {target for target, _ in shown} == {f"r.assets/{name}" for name in pictures}
+    assert all(alt for _, alt in shown)
+    for name, picture in pictures.items():
+        root = ElementTree.fromstring(picture)
+        assert re.fullmatch(r"[a-zA-Z0-9-]+\.svg", name)
+        assert root.tag == f"{SVG}svg" and root[0].tag == f"{SVG}title"
+        assert float(root.attrib["width"]) > 0 and float(root.attrib["height"]) > 0
+
+
+def test_a_picture_is_dark_where_its_reader_is() -> None:
+    _, pictures = renderer.render_with_pictures(failing(), "r.assets")
+
+    for picture in pictures.values():
+        style = ElementTree.fromstring(picture).find(f"{SVG}style")
+        assert style is not None and style.text
+        assert "prefers-color-scheme: dark" in style.text
+        used = set(re.findall(r"var\((--\w+)\)", style.text))
+        assert used <= set(re.findall(r"(--\w+):", style.text))
+
+
+def test_a_folder_with_blanks_and_brackets_can_be_linked() -> None:
+    text, pictures = renderer.render_with_pictures(failing(), "my (new) report.assets")
+    shown = re.findall(r'<img src="([^"]+)"', _html(failing(), text))
+
+    assert {unquote(target) for target in shown} == {
+        f"my (new) report.assets/{name}" for name in pictures}
+
+
+def test_without_a_folder_curves_are_lines_of_text() -> None:
+    assert "▁" in render(failing()) and "![" not in render(failing())
+
+
+def test_the_model_is_a_table_with_its_findings() -> None:
+    assert "| `head.1` | Softmax |  | `model.py:19:62` | ❌ `double-softmax` |" in render(failing())
 
 
 def test_what_was_not_judged_is_never_folded() -> None:
