@@ -111,9 +111,15 @@ def stretches(layers: Sequence[LayerUse], scales: dict[str, Scale]) -> list[Stre
         path = [last]
         while path[-1].before is not None and id(path[-1].before) in known:
             path.append(path[-1].before)
-        if not any(use.rescaled for use in path):
+        if not any(use.rescaled or _weighs(use) for use in path):
             found.append(_measured(tuple(reversed(path)), scales))
     return found
+
+
+def _weighs(use: LayerUse) -> bool:
+    """Tell whether a layer feeds a softmax: small scores are equal attention, no lost signal."""
+    call = following(use)
+    return call is not None and call.activation.family == "softmax"
 
 
 def gap_to_others(name: str, scales: dict[str, Scale]) -> tuple[float, float]:

@@ -90,6 +90,25 @@ def test_a_normalisation_ends_the_stretch() -> None:
     assert observation.value("scale_counts", "2") is False
 
 
+def test_small_scores_before_a_softmax_are_no_lost_signal() -> None:
+    class Mixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.scores, self.mix = nn.Linear(64, 64), nn.Linear(64, 64)
+            for layer in (self.scores, self.mix):
+                nn.init.normal_(layer.weight, std=1e-3)
+            self.head = nn.Linear(64, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            weights = self.mix(self.scores(x).softmax(dim=1))
+            return self.head(x + weights)  # type: ignore[no-any-return]
+
+    observation = _observe(Mixed)
+
+    assert not any(m.subject in ("scores", "mix") for m in observation.measurements
+                   if m.name == "signal_decades")
+
+
 def test_constant_units_move_in_lockstep() -> None:
     observation = _observe(_mlp(2, lambda w: nn.init.constant_(w, 0.05)))
 
