@@ -12,7 +12,7 @@ from auditor.errors import TargetError
 from auditor.isolation import seeded
 from auditor.losscall import LossCalls
 from auditor.observation import Json, Quantity
-from auditor.probe import Cost, ProbeContext
+from auditor.probe import Cost, OutOfTime, ProbeContext
 from auditor.recorder import watching
 from auditor.trial import Bench
 
@@ -20,6 +20,7 @@ from ._memory_use import fixed_bytes, free_bytes, saved_bytes
 from ._noise_scale import GradientNoise, microbatches
 from ._norms import BatchNorm
 from ._samples import size_of
+from ._scaling import scaling_trial
 
 _POINTS = 3
 _STEPS_BETWEEN = 15
@@ -32,6 +33,7 @@ _TINY = 2
 _SLOWEST = 1.0
 # Of the free memory that a timed batch may take.
 _ROOM = 0.3
+_TRIED = ("scaling_lag", "scaling_lag_p", "scaling_steps", "warmup_pays_p")
 _ADAPTIVE = ("adam", "rmsprop", "adagrad", "lion", "lamb", "nadam", "radam")
 
 
@@ -55,6 +57,13 @@ class BatchSize:
         Quantity("throughput_gain", "ratio", "its throughput over that at the set size"),
         Quantity("scaled_lr", "", "rate for that size by the scaling rule"),
         Quantity("scaling_rule", "", "linear or square root", kind="text"),
+        Quantity("scaling_tried", "", "that size was tried at the scaled rate, with and without "
+                 "warm-up; only where it is faster and below the noise scale", kind="flag"),
+        Quantity("scaling_lag", "share", "what it then lacked of what the set size learned from "
+                 "the same samples"),
+        Quantity("scaling_lag_p", "", "probability of so large a lag by chance"),
+        Quantity("scaling_steps", "steps", "of the set size in that trial"),
+        Quantity("warmup_pays_p", "", "probability of so large a gain by warm-up by chance"),
         Quantity("loader_wait_share", "share", "time spent waiting for the loader"),
     )
     after: ClassVar[tuple[str, ...]] = ()
@@ -74,8 +83,14 @@ class BatchSize:
         with seeded(context.seed):
             bench = Bench(context.target)
             slope = _memory(context, bench, size)
-            _noise(context, bench, size)
-            _throughput(context, bench, size, slope)
+            scale = _noise(context, bench, size)
+            faster = _throughput(context, bench, size, slope)
+        # Beyond the noise scale no rule holds, and a batch that is no faster is not advised.
+        if faster is not None and scale > size:
+            _scaling(context, size, *faster)
+        else:
+            context.note.measure("scaling_tried", False)
+            context.note.absent("no larger batch is faster and below the noise scale", *_TRIED)
 
 
 def _epoch(context: ProbeContext, size: int) -> None:
@@ -120,7 +135,8 @@ def _memory(context: ProbeContext, bench: Bench, size: int) -> float:
     return slope
 
 
-def _noise(context: ProbeContext, bench: Bench, size: int) -> None:
+def _noise(context: ProbeContext, bench: Bench, size: int) -> float:
+    """Measure the gradient noise scale; NaN where it cannot be."""
     names = ("noise_scale", "noise_over_batch", "batch_over_noise")
     reason = _no_noise(context, bench)
     has_norm = any(isinstance(m, BatchNorm) and m.training for m in bench.model.modules())
@@ -129,14 +145,14 @@ def _noise(context: ProbeContext, bench: Bench, size: int) -> None:
     micro = [] if reason else microbatches(read, wanted, _MICRO_COUNT)
     if len(micro) < 8:
         context.note.absent(reason or "too few samples", *names)
-        return
+        return math.nan
     noise = GradientNoise([], [])
     for _ in range(_POINTS):
         context.affordable_steps(_STEPS_BETWEEN)
         for batch in context.batches.cycled(_STEPS_BETWEEN):
             if not math.isfinite(bench.step(batch)):
                 context.note.missed("the run diverged", *names)
-                return
+                return math.nan
             context.note.steps += 1
         noise.add(bench, micro)
         if context.seconds_left() < 0:
@@ -145,6 +161,7 @@ def _noise(context: ProbeContext, bench: Bench, size: int) -> None:
     context.note.measure("noise_scale", scale)
     context.note.measure("noise_over_batch", low / size)
     context.note.measure("batch_over_noise", size / high if high > 0 else math.inf)
+    return scale
 
 
 def _no_noise(context: ProbeContext, bench: Bench) -> str:
@@ -158,8 +175,14 @@ def _no_noise(context: ProbeContext, bench: Bench) -> str:
     return "" if next(batches.tensors_of(batch), None) is not None else "opaque batches"
 
 
-def _throughput(context: ProbeContext, bench: Bench, size: int, slope: float) -> None:
-    """Time steps of other batch sizes, smallest first, while memory and time allow."""
+def _throughput(
+    context: ProbeContext, bench: Bench, size: int, slope: float,
+) -> tuple[int, float] | None:
+    """Time steps of other batch sizes, smallest first, while memory and time allow.
+
+    Returns:
+        A larger size that is faster, and its rate; None if there is none.
+    """
     rows: list[tuple[int, float]] = []
     free = free_bytes(context.target.device) or 0
     for wanted in sorted({max(int(size * f), 1) for f in _FACTORS}):
@@ -176,18 +199,18 @@ def _throughput(context: ProbeContext, bench: Bench, size: int, slope: float) ->
         context.note.steps += _TIMED
         if seconds > _SLOWEST:
             break
-    _note_rows(context, bench, rows, size, slope)
+    return _note_rows(context, bench, rows, size, slope)
 
 
 def _note_rows(
     context: ProbeContext, bench: Bench, rows: Sequence[tuple[int, float]], size: int,
     slope: float,
-) -> None:
+) -> tuple[int, float] | None:
     note = context.note
     speed = dict(rows).get(size)
     if not speed or len(rows) < 2:
         note.absent("batches of other sizes cannot be made", "fastest_batch", "throughput_gain")
-        return
+        return None
     linear = not any(name in type(bench.optimizer).__name__.lower() for name in _ADAPTIVE)
     # The smallest size, from the set one on, that is nearly as fast as the fastest of these.
     larger = [(n, value) for n, value in rows if n >= size]
@@ -196,7 +219,8 @@ def _note_rows(
     note.measure("fastest_batch", fastest)
     note.measure("throughput_gain", dict(rows)[fastest] / speed)
     note.measure("scaling_rule", "linear" if linear else "square root")
-    note.measure("scaled_lr", _scaled(bench.lr, fastest / size, linear))
+    scaled_lr = _scaled(bench.lr, fastest / size, linear)
+    note.measure("scaled_lr", scaled_lr)
     table: list[Json] = [
         {"batch_size": n, "samples_per_second": round(value, 1),
          "memory_mb": round(slope * n / 2**20, 1),
@@ -204,6 +228,32 @@ def _note_rows(
         for n, value in rows
     ]
     note.table("batch_sizes", table)
+    return (fastest, scaled_lr) if fastest > size else None
+
+
+def _scaling(context: ProbeContext, size: int, larger: int, lr: float) -> None:
+    """Try the larger batch at its rate, and write down how it did."""
+    note = context.note
+    try:
+        trial, reason = scaling_trial(context, larger // size, lr), "nothing was learned"
+    except OutOfTime as problem:
+        trial, reason = None, str(problem)
+    note.measure("scaling_tried", trial is not None)
+    if trial is None:
+        note.missed(reason, *_TRIED)
+        return
+    note.measure("scaling_lag", trial.lag)
+    note.measure("scaling_lag_p", trial.lag_p)
+    note.measure("scaling_steps", trial.steps)
+    note.measure("warmup_pays_p", trial.warmup_p)
+    rows: list[Json] = [
+        {"batch_size": n, "lr": rate, "warmup": warm, "steps": steps, "loss": loss}
+        for n, rate, warm, steps, loss in (
+            (size, trial.user_lr, False, trial.steps, trial.loss),
+            (larger, lr, False, trial.steps // trial.factor, trial.scaled),
+            (larger, lr, True, trial.steps // trial.factor, trial.warmed))
+    ]
+    note.table("scaling_trial", rows)
 
 
 def _scaled(lr: float, factor: float, linear: bool) -> float:

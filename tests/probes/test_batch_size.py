@@ -91,3 +91,33 @@ def test_a_loss_that_compares_samples_has_no_noise_scale() -> None:
         lambda: nn.Linear(10, 10), X, X.clone(), Contrast(), batch_size=32))
 
     assert "noise_scale" in found.absent
+
+
+def test_a_larger_batch_is_tried_on_the_same_samples() -> None:
+    tried = observe("batch_size", target(
+        linear, X, Y, nn.MSELoss(), lr=5e-3, optimizer=torch.optim.SGD, batch_size=8))
+    plain, scaled, warmed = tried.tables["scaling_trial"]
+
+    assert tried.value("scaling_tried") is True
+    assert plain["batch_size"] * plain["steps"] == scaled["batch_size"] * scaled["steps"]
+    assert scaled["lr"] / plain["lr"] == scaled["batch_size"] / plain["batch_size"]
+    assert (scaled["warmup"], warmed["warmup"]) == (False, True)
+    # A convex problem far inside the stable range: the linear rule holds.
+    assert number(tried, "scaling_lag") < 0.2
+
+
+def test_a_rule_that_does_not_hold_is_seen() -> None:
+    # Eight times this rate lies beyond 2 / (largest curvature), about 1.
+    edge = target(linear, X, Y, nn.MSELoss(), lr=0.2, optimizer=torch.optim.SGD, batch_size=8)
+    tried = observe("batch_size", edge)
+
+    assert tried.value("fastest_batch") == 64
+    assert number(tried, "scaling_lag") > 0.2
+
+
+def test_a_batch_beyond_the_noise_scale_is_not_tried() -> None:
+    calm = X @ torch.ones(10, 1)
+    seen = observe("batch_size", target(linear, X, calm, nn.MSELoss(), lr=1e-2, batch_size=64))
+
+    assert seen.value("scaling_tried") is False
+    assert seen.value("scaling_lag") is None
