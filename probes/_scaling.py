@@ -109,8 +109,8 @@ def _judged(
     if not (math.isfinite(learned) and learned > 0):
         return None
     return ScalingTrial(
-        factor=factor, steps=steps, user_lr=tracks[0][0].user_lr, loss=_mean(plain), scaled=_mean(scaled),
-        warmed=_mean(warmed), lag=(_mean(best) - _mean(plain)) / learned,
+        factor=factor, steps=steps, user_lr=tracks[0][0].user_lr, loss=_mean(plain),
+        scaled=_mean(scaled), warmed=_mean(warmed), lag=(_mean(best) - _mean(plain)) / learned,
         lag_p=paired(_each(best), _each(plain)).p,
         warmup_p=paired(_each(scaled), _each(warmed)).p,
     )

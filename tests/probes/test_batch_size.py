@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from builders import observe, part_of_probes, target
@@ -96,7 +98,8 @@ def test_a_loss_that_compares_samples_has_no_noise_scale() -> None:
 def test_a_larger_batch_is_tried_on_the_same_samples() -> None:
     tried = observe("batch_size", target(
         linear, X, Y, nn.MSELoss(), lr=5e-3, optimizer=torch.optim.SGD, batch_size=8))
-    plain, scaled, warmed = tried.tables["scaling_trial"]
+    rows: Any = tried.tables["scaling_trial"]
+    plain, scaled, warmed = rows
 
     assert tried.value("scaling_tried") is True
     assert plain["batch_size"] * plain["steps"] == scaled["batch_size"] * scaled["steps"]
