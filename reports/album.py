@@ -11,16 +11,15 @@ from auditor.finding import Evidence
 from auditor.observation import Series
 from auditor.report import JointTrial, Report
 
-from .bars import bars_svg
-from .cards import figures_of
-from .gfm import fence, folded, image
+from .bars import Bar, bars_svg
+from .gfm import fence, folded, image, inline
+from .pictures import Picture, pictures_of
 from .sparkline import sparkline
-from .trials import Bar
 
 # A reader of text follows so many curves; the JSON report holds all.
 _MOST_LINES = 4
 _VIEW = re.compile(r'viewBox="\S+ \S+ (\S+) (\S+)"')
-_DATA = re.compile(r'\sdata-[a-z-]+="[^"]*"')
+_DATA = re.compile(r"""\sdata-[a-z-]+=("[^"]*"|'[^']*')""")
 _CLASSES = re.compile(r'class="([^"]+)"')
 _IDS = re.compile(r'\s(?:id|aria-labelledby)="[^"]*"')
 _COLORS = re.compile(r":root\s*\{[^}]*\}")
@@ -52,23 +51,35 @@ class Album:
         """Return the lines of Markdown that show some series; `name` starts those of files."""
         if not self._folder:
             return _sparklines(series)
-        figures = figures_of(report, series, evidence, name)
-        return [line for figure in figures for line in self._shown(figure.svg, name)]
+        return self.shown(pictures_of(report, series, evidence), name)
+
+    def shown(self, pictures: Iterable[Picture], name: str) -> list[str]:
+        """Return the lines of Markdown that show pictures, or say in words what is in them."""
+        lines: list[str] = []
+        for picture in pictures:
+            chart = picture.chart
+            caption = " ".join([f"{_begun(chart.title)}.", *picture.remarks])
+            if self._folder:
+                lines += [self._image(chart.svg(name), name), "", inline(caption), ""]
+            else:
+                lines.append(f"- {inline(f'{_begun(chart.title)}: {chart.says}.')}")
+        return lines
 
     def bars(self, bars: Sequence[Bar], joint: JointTrial, name: str) -> list[str]:
         """Return the lines that show bars; a report without files has them in words already."""
         if not self._folder or not bars:
             return []
-        return self._shown(bars_svg(bars, joint.measure, name), name)
+        return [self._image(bars_svg(bars, joint.measure, name), name)]
 
-    def _shown(self, svg: str, name: str) -> list[str]:
+    def _image(self, svg: str, name: str) -> str:
         key = _IDS.sub("", svg)
         if key not in self._files:
             taken = sum(other.rpartition("-")[0] == name for other in self.pictures)
             self._files[key] = f"{name}-{taken + 1}.svg"
             self.pictures[self._files[key]] = standalone(svg)
-        said = ": ".join(html.unescape(text) for text in _SPOKEN.findall(svg))
-        return [image(said, f"{self._folder}/{self._files[key]}"), ""]
+        # Shapes have titles too, for the pointer: those of the picture come first.
+        said = ": ".join(html.unescape(text) for text in _SPOKEN.findall(svg)[:2])
+        return image(said, f"{self._folder}/{self._files[key]}")
 
 
 def standalone(svg: str) -> str:
@@ -96,6 +107,10 @@ def _style(svg: str) -> str:
     parts = (colors[0] if colors else "", dark[0] if dark else "", *rules,
              ".paper { fill: var(--card); }")
     return re.sub(r"\s+", " ", " ".join(parts)).replace("&", "&amp;").replace("<", "&lt;")
+
+
+def _begun(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
 
 
 def _sparklines(series: Iterable[Series]) -> list[str]:

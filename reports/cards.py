@@ -12,13 +12,12 @@ from auditor.finding import Evidence, Finding, Fix
 from auditor.observation import Series
 from auditor.report import JointTrial, Report
 
-from .bars import bars_svg
-from .charts import svg
+from .bars import Bar, bars_svg
 from .codeframe import CodeFrame, frame_of
 from .outline import consequences_of, curves_of
-from .pictures import pictures_of
+from .pictures import Picture, pictures_of
 from .standing import standing
-from .trials import Bar, bars_of, is_dropped, joint_line, trial_curves
+from .trials import bars_of, is_dropped, joint_line, trial_curves
 from .wording import (
     code_lines,
     evidence_name,
@@ -125,11 +124,16 @@ def figures_of(
     report: Report, series: Iterable[Series], evidence: Sequence[Evidence], ident: str,
 ) -> list[Figure]:
     """Return the drawn charts of some series; `ident` starts their ids."""
+    return drawn(pictures_of(report, series, evidence), ident)
+
+
+def drawn(pictures: Iterable[Picture], ident: str) -> list[Figure]:
+    """Return pictures as the page shows them; `ident` starts their ids."""
     return [
-        # The chart escapes what it writes, so the template must not do it again.
-        Figure(Markup(svg(picture.chart, f"{ident}-{position}")), picture.chart.title,
+        # The picture escapes what it writes, so the template must not do it again.
+        Figure(Markup(picture.chart.svg(f"{ident}-{position}")), picture.chart.title,
                picture.remarks, picture.head, picture.rows)
-        for position, picture in enumerate(pictures_of(report, series, evidence), 1)
+        for position, picture in enumerate(pictures, 1)
     ]
 
 

@@ -1,27 +1,23 @@
-"""Line charts as SVG that needs neither script nor style sheet.
-
-Colours are presentation attributes, so that a page under a strict policy shows the chart; classes
-let the style sheet recolour it for a dark page. Text has a halo, so that lines may cross it.
-"""
+"""Line charts as SVG that needs neither script nor style sheet."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
 
 from .scales import Axis, is_drawable
-from .wording import number, visible
+from .shapes import GRID, PALETTE, WIDTH, cut, halo, label, opening, quoted, text
+from .wording import number
 
-WIDTH, HEIGHT = 680, 260
-_TOP, _BOTTOM, _LEFT, _RIGHT = 14, 44, 62, 16
-_NAMES_LETTERS = 84
-_LABEL_ROOM, _LABEL_LETTERS, _LABEL_HEIGHT = 130, 20, 13
+HEIGHT = 250
+_TOP, _BOTTOM, _LEFT, _RIGHT = 14, 44, 64, 16
+_LABEL_ROOM, _LABEL_LETTERS, _LABEL_HEIGHT = 122, 17, 15
+_LETTER = 7.2
 _MOST_POINTS, _FEW_POINTS = 300, 24
-COLORS = ("#0072b2", "#c8401c", "#00805c", "#8a5a0b", "#7a4a9c", "#3f6f7f", "#9c3d6e", "#5d6b1f")
+COLORS = ("blue", "red", "green", "amber", "violet", "teal", "rose", "olive")
 _DASHES = ("", "7 3", "2 3", "9 3 2 3", "4 4", "12 4", "1 4", "6 2 1 2")
-_RED, _MUTED, _DARK, _GRID = "#c8401c", "#5b616b", "#33383f", "#d8dbe0"
+_RED, _DARK = PALETTE["red"], "#33383f"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +28,31 @@ class Line:
         name: What it is.
         short: What stands at its end.
         points: Pairs of x and y; where y cannot be placed the line breaks and gets a mark.
+        color: Of the palette; empty for the next one of `COLORS`, dashed from the second line on.
+        is_dashed: Where a colour is given.
     """
 
     name: str
     short: str
     points: tuple[tuple[float, float], ...]
+    color: str = ""
+    is_dashed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """A range of values that is fine.
+
+    Attributes:
+        low, high: Where it begins and ends; infinite where it does not.
+        words: What it is.
+        is_across: It is a range of x, not of y.
+    """
+
+    low: float
+    high: float
+    words: str
+    is_across: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +68,7 @@ class Chart:
         limits: Values of y with the words beside them, drawn as lines across.
         marks: Values of x with the words beside them, drawn as lines up.
         places: What stands at a value of x, where it has a name ("fc1" at depth 3).
+        bands: Ranges that are fine, shaded.
     """
 
     title: str
@@ -64,10 +81,15 @@ class Chart:
     limits: tuple[tuple[float, str], ...] = ()
     marks: tuple[tuple[float, str], ...] = ()
     places: Mapping[float, str] = field(default_factory=dict)
+    bands: tuple[Band, ...] = ()
 
     def place(self, x: float) -> str:
         """Return the name of a position, else its number."""
         return self.places.get(x) or number(x)
+
+    def svg(self, ident: str) -> str:
+        """Return the chart as an `<svg>` element; `ident` is unique on the page."""
+        return svg(self, ident)
 
 
 def svg(chart: Chart, ident: str) -> str:
@@ -76,15 +98,13 @@ def svg(chart: Chart, ident: str) -> str:
     series = [[line.name, [[frame.across(x), frame.up(y), chart.place(x), number(y)]
                            for x, y in thinned(line.points) if chart.y.has(y)]]
               for line in chart.lines]
-    data = escape(json.dumps(series, separators=(",", ":"), ensure_ascii=False), quote=True)
-    head = (
-        f'<svg class="chart" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
-        f'role="img" aria-labelledby="{ident}-t {ident}-d" font-family="system-ui,sans-serif" '
-        f'font-size="11.5" data-x="{_text(chart.x_name)}" data-series="{data}">'
-        f'<title id="{ident}-t">{_text(chart.title)}</title>'
-        f'<desc id="{ident}-d">{_text(chart.says)}</desc>'
-    )
-    parts = (*_axes(frame), *_limits(frame), *_marks(frame), *_lines(frame), *_names(frame))
+    packed = json.dumps(series, separators=(",", ":"), ensure_ascii=False)
+    data = (f' data-x="{text(chart.x_name)}" data-frame="{_TOP} {frame.floor}" '
+            # In single quotes: it is full of double ones.
+            f"data-series='{quoted(packed)}'")
+    parts = (*_bands(frame), *_axes(frame), *_limits(frame), *_lines(frame), *_marks(frame),
+             *_names(frame), *_band_words(frame))
+    head = opening(ident, chart.title, chart.says, HEIGHT, data)
     return f"{head}{''.join(parts)}</svg>"
 
 
@@ -110,6 +130,7 @@ class _Frame:
         self.chart = chart
         self.right = WIDTH - (_LABEL_ROOM if len(chart.lines) > 1 else _RIGHT)
         self.floor = HEIGHT - _BOTTOM
+        self.has_low_lines = _has_low_lines(chart)
 
     def across(self, value: float) -> float:
         return round(_LEFT + self.chart.x.place(value) * (self.right - _LEFT), 1)
@@ -117,29 +138,59 @@ class _Frame:
     def up(self, value: float) -> float:
         return round(self.floor - self.chart.y.place(value) * (self.floor - _TOP), 1)
 
+    def box(self, band: Band) -> tuple[float, float, float, float] | None:
+        """Return left, top, width and height of a band; None where the chart does not show it."""
+        axis = self.chart.x if band.is_across else self.chart.y
+        low, high = max(band.low, axis.low), min(band.high, axis.high)
+        if not low < high:
+            return None
+        if band.is_across:
+            left = self.across(low)
+            return left, _TOP, round(self.across(high) - left, 1), self.floor - _TOP
+        top = self.up(high)
+        return _LEFT, top, self.right - _LEFT, round(self.up(low) - top, 1)
+
+
+def _bands(frame: _Frame) -> Iterator[str]:
+    for band in frame.chart.bands:
+        box = frame.box(band)
+        if box:
+            left, top, width, height = box
+            yield (f'<rect class="band f-green" fill="{PALETTE["green"]}" fill-opacity="0.12" '
+                   f'x="{left:g}" y="{top:g}" width="{width:g}" height="{height:g}"/>')
+
+
+def _band_words(frame: _Frame) -> Iterator[str]:
+    for band in frame.chart.bands:
+        box = frame.box(band)
+        if box and box[2] > _LETTER * len(band.words):
+            height = frame.floor - 6 if band.is_across and frame.has_low_lines else box[1] + 13
+            yield halo(round(box[0] + 5, 1), round(height, 1), band.words, "good")
+
 
 def _axes(frame: _Frame) -> Iterator[str]:
     chart = frame.chart
-    for value, label in chart.y.ticks():
+    for value, words in chart.y.ticks():
         y = frame.up(value)
-        yield (f'<line class="grid" stroke="{_GRID}" x1="{_LEFT}" x2="{frame.right}" y1="{y}" '
-               f'y2="{y}"/>{_label(_LEFT - 7, y + 4, label, "tick", _MUTED, "end")}')
-    for value, label in _across(chart):
-        yield _label(frame.across(value), frame.floor + 17, label, "tick", _MUTED, "middle")
+        yield (f'<line class="grid" stroke="{GRID}" x1="{_LEFT}" x2="{frame.right}" y1="{y}" '
+               f'y2="{y}"/>{label(_LEFT - 7, y + 4, words, "tick", "end")}')
+    for value, words in _across(frame):
+        yield label(frame.across(value), frame.floor + 17, words, "tick", "middle")
     middle = (_LEFT + frame.right) / 2
-    yield _label(middle, HEIGHT - 8, _scaled(chart.x_name, chart.x), "name", _DARK, "middle")
+    yield label(middle, HEIGHT - 8, _scaled(chart.x_name, chart.x), "name", "middle")
     center = (_TOP + frame.floor) / 2
     yield (f'<text class="name" fill="{_DARK}" text-anchor="middle" '
-           f'transform="translate(14 {center}) rotate(-90)">'
-           f'{_text(_scaled(chart.y_name, chart.y))}</text>')
+           f'transform="translate(14 {center:g}) rotate(-90)">'
+           f'{text(_scaled(chart.y_name, chart.y))}</text>')
 
 
-def _across(chart: Chart) -> list[tuple[float, str]]:
+def _across(frame: _Frame) -> list[tuple[float, str]]:
     """Return the ticks across: the names of the positions where they have room, else numbers."""
+    chart = frame.chart
     ticks = chart.x.ticks()
     names = [(value, chart.places.get(value, "")) for value, _ in ticks]
-    has_room = sum(len(name) + 2 for _, name in names) <= _NAMES_LETTERS
-    return names if chart.places and has_room else ticks
+    room = (frame.right - _LEFT) / _LETTER
+    return names if chart.places and sum(len(name) + 2 for _, name in names) <= room else ticks
 
 
 def _limits(frame: _Frame) -> Iterator[str]:
@@ -147,30 +198,50 @@ def _limits(frame: _Frame) -> Iterator[str]:
         y = frame.up(value)
         yield (f'<line class="limit" stroke="{_RED}" stroke-dasharray="4 3" x1="{_LEFT}" '
                f'x2="{frame.right}" y1="{y}" y2="{y}"/>'
-               f'{_halo(_LEFT + 6, max(y - 5, _TOP + 10), words, "bad", _RED)}')
+               f'{halo(_LEFT + 6, max(y - 5, _TOP + 10), words, "bad")}')
 
 
 def _marks(frame: _Frame) -> Iterator[str]:
-    for value, words in frame.chart.marks:
+    for position, (value, words) in enumerate(sorted(frame.chart.marks)):
         x = frame.across(value)
-        # The words stand on the side that has more room.
+        # The words stand where there is more room, and none beside those of its neighbour.
         is_left = x > (_LEFT + frame.right) / 2
         anchor, beside = ("end", x - 5) if is_left else ("start", x + 5)
+        lower = _LABEL_HEIGHT * position
+        height = _TOP + 11 + lower if frame.has_low_lines else frame.floor - 6 - lower
         yield (f'<line class="mark" stroke="{_DARK}" stroke-dasharray="4 3" x1="{x}" x2="{x}" '
                f'y1="{_TOP}" y2="{frame.floor}"/>'
-               f'{_halo(round(beside, 1), frame.floor - 6, words, "name", _DARK, anchor)}')
+               f'{halo(round(beside, 1), height, words, "name", anchor)}')
+
+
+def _has_low_lines(chart: Chart) -> bool:
+    """Tell whether the lines lie in the lower half where the marks are."""
+    places = []
+    for mark, _ in chart.marks:
+        for line in chart.lines:
+            near = [point for point in line.points if chart.y.has(point[1])]
+            if near:
+                at = chart.x.place(mark)
+                closest = min(near, key=lambda p: abs(chart.x.place(p[0]) - at))
+                places.append(chart.y.place(closest[1]))
+    return bool(places) and sum(places) / len(places) < 0.5
+
+
+def _look(line: Line, position: int) -> tuple[str, str]:
+    """Return the colour of a line and the attribute that dashes it."""
+    dash = _DASHES[1] if line.is_dashed else "" if line.color else _DASHES[position]
+    return line.color or COLORS[position], f' stroke-dasharray="{dash}"' if dash else ""
 
 
 def _lines(frame: _Frame) -> Iterator[str]:
     for position, line in enumerate(frame.chart.lines):
-        color, points = COLORS[position], thinned(line.points)
-        dash = f' stroke-dasharray="{_DASHES[position]}"' if position else ""
+        (color, dash), points = _look(line, position), thinned(line.points)
         for run in _runs(frame.chart.y, points):
             path = " ".join(f"{frame.across(x)},{frame.up(y)}" for x, y in run)
-            yield (f'<polyline class="s{position}" fill="none" stroke="{color}" stroke-width="2"'
-                   f'{dash} stroke-linejoin="round" points="{path}"/>')
+            yield (f'<polyline class="s-{color}" fill="none" stroke="{PALETTE[color]}" '
+                   f'stroke-width="2"{dash} stroke-linejoin="round" points="{path}"/>')
             if len(points) <= _FEW_POINTS or len(run) == 1:
-                yield from (f'<circle class="f{position}" fill="{color}" r="3" '
+                yield from (f'<circle class="f-{color}" fill="{PALETTE[color]}" r="3" '
                             f'cx="{frame.across(x)}" cy="{frame.up(y)}"/>' for x, y in run)
         yield from (_mark(frame, x, y) for x, y in points if not frame.chart.y.has(y))
 
@@ -181,7 +252,7 @@ def _mark(frame: _Frame, x: float, y: float) -> str:
     words = "diverged" if not is_drawable(y) else "zero or below"
     return (f'<path class="cross" stroke="{_RED}" stroke-width="2" fill="none" '
             f'd="M{frame.across(x) - 4} {height - 4}l8 8m0-8l-8 8">'
-            f"<title>{_text(frame.chart.place(x))}: {words}</title></path>")
+            f"<title>{text(frame.chart.place(x))}: {words}</title></path>")
 
 
 def _names(frame: _Frame) -> Iterator[str]:
@@ -196,9 +267,9 @@ def _names(frame: _Frame) -> Iterator[str]:
         left = len(ends) - position - 1
         y = min(max(wanted, lowest), frame.floor - left * _LABEL_HEIGHT)
         lowest = y + _LABEL_HEIGHT
-        short = frame.chart.lines[index].short
-        cut = short if len(short) <= _LABEL_LETTERS else f"{short[:_LABEL_LETTERS - 1]}…"
-        yield _halo(frame.right + 6, round(y + 4, 1), cut, f"f{index}", COLORS[index])
+        line = frame.chart.lines[index]
+        color, _ = _look(line, index)
+        yield halo(frame.right + 6, round(y + 4, 1), cut(line.short, _LABEL_LETTERS), color)
 
 
 def _runs(axis: Axis, points: Sequence[tuple[float, float]]) -> list[list[tuple[float, float]]]:
@@ -211,26 +282,9 @@ def _runs(axis: Axis, points: Sequence[tuple[float, float]]) -> list[list[tuple[
     return [run for run in runs if run]
 
 
-def _halo(
-    x: float, y: float, words: str, kind: str, fill: str, anchor: str = "start",
-) -> str:
-    return (f'<text class="halo {kind}" paint-order="stroke" stroke="#fff" stroke-width="3" '
-            f'stroke-linejoin="round" fill="{fill}" text-anchor="{anchor}" x="{x}" y="{y}">'
-            f"{_text(words)}</text>")
-
-
-def _label(x: float, y: float, words: str, kind: str, fill: str, anchor: str) -> str:
-    return (f'<text class="{kind}" fill="{fill}" text-anchor="{anchor}" x="{x}" '
-            f'y="{round(y, 1)}">{_text(words)}</text>')
-
-
 def _scaled(name: str, axis: Axis) -> str:
     return f"{name} (log)" if axis.is_log else name
 
 
 def _up(point: tuple[float, float]) -> float:
     return point[1]
-
-
-def _text(words: str) -> str:
-    return escape(visible(words), quote=True)

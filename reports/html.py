@@ -11,26 +11,30 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from auditor.finding import Finding
 from auditor.report import Report
 
-from .cards import Card, Figure, card_of, figures_of
-from .outline import curves_of, outline_of, probe_rows, rules_by_reason
+from .cards import Card, Figure, card_of, drawn
+from .leads import summary_of
+from .modelmap import ModelMap, map_of
+from .outline import Outline, consequences_of, outline_of, probe_rows, rules_by_reason
+from .pictures import Table
+from .topics import Topic, topics_of
 from .wording import (
-    big,
     count_verdicts,
     facts,
     plural,
     prose,
     run_line,
+    seconds,
     verdict_sentence,
-    where,
 )
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
 _VERDICT_KINDS = {"fail": "error", "warn": "warning", "incomplete": "warning", "pass": "pass"}
+# Beside the colour of a cell, for those who cannot tell it.
+_MARKS = {"error": "✕", "warning": "!", "info": "i"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +51,22 @@ class HtmlRenderer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Measured:
-    """The charts of one probe that no finding shows."""
+class _Group:
+    """A root cause, and what follows from it alone or first."""
 
-    name: str
-    figures: list[Figure]
+    card: Card
+    below: list[Card]
 
 
 @dataclass(frozen=True, slots=True)
-class _LayerRow:
-    """One row of the model map."""
+class _Part:
+    """A topic with its pictures drawn."""
 
-    path: str
-    kind: str
-    parameters: str
-    place: str
-    findings: list[Finding]
+    ident: str
+    title: str
+    says: tuple[str, ...]
+    figures: list[Figure]
+    tables: tuple[Table, ...]
 
 
 def _template() -> Template:
@@ -79,26 +83,57 @@ def _template() -> Template:
 def _content(report: Report) -> Mapping[str, object]:
     outline, names = outline_of(report), _names()
     asides = (*outline.notes, *outline.known)
-    full = [card_of(report, finding, next(names)) for finding in outline.full]
+    groups, model = list(_groups(report, outline, names)), map_of(report)
+    topics = [_part(topic, next(names)) for topic in topics_of(report)]
     return {
         **_files(),
         "verdict": verdict_sentence(report),
         "verdict_kind": _VERDICT_KINDS[report.verdict],
         "run_line": run_line(report),
-        "first": _first(full),
+        "summary": summary_of(report),
+        "parts": _parts(bool(groups), topics, bool(model.rows)),
         "notes": [prose(note) for note in report.sentences],
-        "full": full,
-        "explained": [card_of(report, finding, next(names)) for finding in outline.explained],
+        "groups": groups,
         "asides": [card_of(report, finding, next(names)) for finding in asides],
         "unjudged": _unjudged(report),
         "passed_title": _passed_title(report),
         "passed": _passed(report),
-        "measured": list(_measured(report, names)),
+        "topics": topics,
+        "model": model,
+        "model_says": _model_says(model),
+        "marks": _MARKS,
         "layers_title": f"{plural(len(report.layers), 'layer')} in call order",
-        "layers": _layers(report),
         "probes": probe_rows(report),
+        "probes_title": f"{plural(len(report.probes), 'probe')}, {seconds(report):.1f} s",
         "facts": facts(report),
     }
+
+
+def _groups(report: Report, outline: Outline, names: Iterator[str]) -> Iterator[_Group]:
+    left = {finding.rule: finding for finding in outline.explained}
+    for root in outline.full:
+        below = [left.pop(found.rule) for found in consequences_of(report, root)
+                 if found.rule in left]
+        yield _Group(card_of(report, root, next(names)),
+                     [card_of(report, found, next(names)) for found in below])
+
+
+def _part(topic: Topic, ident: str) -> _Part:
+    return _Part(topic.ident, topic.title, topic.says, drawn(topic.pictures, ident), topic.tables)
+
+
+def _parts(has_findings: bool, topics: list[_Part], has_model: bool) -> list[tuple[str, str]]:
+    """Return where the page can be entered, and the words for it."""
+    found = [("findings", "What to mend")] if has_findings else []
+    found += [(topic.ident, topic.title) for topic in topics]
+    return found + ([("model", "The model")] if has_model else []) + [
+        ("rules", "The rules"), ("run", "The run")]
+
+
+def _model_says(model: ModelMap) -> str:
+    hit = sum(bool(row.findings) for row in model.rows)
+    return (f"{hit} of {plural(len(model.rows), 'layer')} {'is' if hit == 1 else 'are'} named by "
+            "a finding." if hit else f"No finding names any of {plural(len(model.rows), 'layer')}.")
 
 
 def _files() -> Mapping[str, object]:
@@ -124,10 +159,6 @@ def _names() -> Iterator[str]:
         yield f"chart{position}"
 
 
-def _first(full: list[Card]) -> Card | None:
-    return full[0] if len(full) > 1 else None
-
-
 def _unjudged(report: Report) -> list[list[str]]:
     return [[", ".join(rules), verdict.replace("-", " "), prose(reason)]
             for verdict in ("not-measured", "masked")
@@ -147,21 +178,3 @@ def _passed(report: Report) -> list[list[str]]:
     return rows + [[rule, "not applicable", prose(reason)]
                    for reason, rules in rules_by_reason(report, "not-applicable")
                    for rule in rules]
-
-
-def _measured(report: Report, names: Iterator[str]) -> Iterator[_Measured]:
-    shown = {series for finding in report.findings for series in curves_of(report, finding)}
-    for seen in report.observations:
-        left = [series for series in seen.series if series not in shown]
-        figures = figures_of(report, left, (), next(names))
-        if figures:
-            yield _Measured(prose(seen.probe), figures)
-
-
-def _layers(report: Report) -> list[_LayerRow]:
-    return [
-        _LayerRow(prose(layer.path), prose(layer.kind),
-                  big(layer.parameters) if layer.parameters else "", where(layer.place),
-                  [finding for finding in report.findings if layer.path in finding.layers])
-        for layer in report.layers
-    ]

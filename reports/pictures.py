@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from auditor.finding import Evidence
 from auditor.observation import Series
 from auditor.report import Report
 
-from .charts import COLORS, Chart, Line
+from .charts import COLORS, Band, Chart, Line
+from .legends import bands_of, legend_of, limits_of, marks_of
 from .scales import Axis, axis_for, is_drawable
+from .shapes import Drawing
 from .wording import number, prose
 
 _MOST_ROWS = 60
-# What an axis shows -> where the target tells the user's own setting.
-_SETTINGS = {"learning rate": "lr"}
 _DEPTHS = ("layer", "depth")
+# Lines whose name says what they are for: colour, and whether they are dashed.
+_ROLES: Mapping[str, tuple[str, bool]] = {
+    "as it is": ("grey", True), "mended": ("green", False),
+    "theory": ("grey", True), "measured": ("blue", False),
+    "first step": ("grey", True), "last step": ("blue", False),
+    "start": ("grey", True), "end": ("blue", False),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A chart, the remarks below it and its values.
+    """A drawing, the remarks below it and its values.
 
     Attributes:
         chart: What is drawn.
@@ -31,8 +38,17 @@ class Picture:
         rows: Of the table of values.
     """
 
-    chart: Chart
+    chart: Drawing
     remarks: tuple[str, ...]
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Values that need no drawing."""
+
+    title: str
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
@@ -43,7 +59,7 @@ def pictures_of(
     """Return one picture per name of a series, its labels as lines, in the order given.
 
     Args:
-        report: Tells the rate in use and the names of the layers.
+        report: Tells the rate in use, the names of the layers and the limits of rules.
         series: What to draw.
         evidence: Limits of a measurement that a series is named after are drawn across.
     """
@@ -56,31 +72,54 @@ def pictures_of(
 
 def _picture(report: Report, group: list[Series], evidence: Sequence[Evidence]) -> Picture:
     drawn = _drawn(group, {item.layer for item in evidence if item.layer})
-    first = group[0]
+    chart = _chart(report, drawn, evidence)
+    head, rows = _values(chart, drawn)
+    return Picture(chart, _remarks(chart, group, drawn), head, rows)
+
+
+def _chart(report: Report, drawn: list[Series], evidence: Sequence[Evidence]) -> Chart:
+    first = drawn[0]
     name = prose(first.name.replace("_", " "))
     x_name, y_name = prose(first.x_unit) or "x", prose(first.y_unit) or name
-    limits, marks = _limits(first.name, evidence), _marks(report, x_name)
-    heights = [value for one in drawn for value in one.y] + [value for value, _ in limits]
+    limits = limits_of(report, first.name, evidence)
+    marks = marks_of(report, first.name, x_name)
+    bands = bands_of(report, first.name)
+    values = [value for one in drawn for value in one.y]
+    heights = values + [value for value, _ in limits] + _edges(bands, values)
     x = axis_for([x for one in drawn for x in one.x] + [x for x, _ in marks], x_name)
     y = axis_for(heights, f"{name} {y_name}", is_padded=True)
-    chart = Chart(
-        title=f"{name} by {x_name}",
+    return Chart(
+        title=legend_of(first.name).title or f"{name} by {x_name}",
         says="; ".join(_said(one, x_name) for one in drawn),
         x=x, y=y, x_name=x_name, y_name=y_name,
         lines=_lines(drawn, x),
         limits=tuple(limit for limit in limits if y.has(limit[0])),
         marks=tuple(mark for mark in marks if x.has(mark[0])),
-        places=_places(report, first),
+        places=places_of(report, first),
+        bands=bands,
     )
-    head, rows = _values(chart, drawn)
-    return Picture(chart, _remarks(chart, group, drawn), head, rows)
+
+
+def _edges(bands: Sequence[Band], values: Sequence[float]) -> list[float]:
+    """Return the ends of the bands that have to be in sight: no further than a decade away."""
+    known = [value for value in values if is_drawable(value)]
+    found: list[float] = []
+    for band in bands:
+        if not band.is_across and known:
+            near = [min(known) / 10, max(known) * 10] if band.low > 0 < min(known) else []
+            found += [max(band.low, *near[:1]), min(band.high, *near[1:])] if near else [
+                band.low, band.high]
+    return found
 
 
 def _lines(drawn: list[Series], x_axis: Axis) -> tuple[Line, ...]:
     names = [_name(one) for one in drawn]
     points = [tuple(p for p in zip(one.x, one.y, strict=False) if x_axis.has(p[0]))
               for one in drawn]
-    return tuple(map(Line, names, _shortened(names), points))
+    looks = [_ROLES.get(one.label, ("", False)) if len(drawn) > 1 else ("", False)
+             for one in drawn]
+    return tuple(Line(name, short, line, *look) for name, short, line, look in
+                 zip(names, _shortened(names), points, looks, strict=True))
 
 
 def _name(series: Series) -> str:
@@ -89,6 +128,8 @@ def _name(series: Series) -> str:
 
 def _shortened(names: list[str]) -> list[str]:
     """Return the names without the path that all of them begin or end with."""
+    if any(name.replace(".", "").isdigit() for name in names):
+        return names
     parts = [name.split(".") for name in names]
     shortest = min(map(len, parts))
     same = [len({tuple(p[:n]) for p in parts}) == 1 for n in range(shortest)]
@@ -110,32 +151,25 @@ def _drawn(group: list[Series], named: set[str]) -> list[Series]:
     return first + others
 
 
-def _limits(name: str, evidence: Sequence[Evidence]) -> tuple[tuple[float, str], ...]:
-    found = {item.threshold for item in evidence
-             if item.measurement == name and item.threshold is not None
-             and math.isfinite(item.threshold)}
-    return tuple((value, f"limit {number(value)}") for value in sorted(found))
-
-
-def _marks(report: Report, x_name: str) -> tuple[tuple[float, str], ...]:
-    """Return where the user's own setting stands on an axis of settings."""
-    value = report.target.get(_SETTINGS.get(x_name, ""))
-    if not isinstance(value, (int, float)) or not is_drawable(value):
-        return ()
-    return ((float(value), f"in use: {number(value)}"),)
-
-
-def _places(report: Report, series: Series) -> dict[float, str]:
+def places_of(report: Report, series: Series) -> dict[float, str]:
     """Return the names of the layers along an axis of depth, which a table beside it lists."""
-    tables = (seen.tables for seen in report.observations if series in seen.series)
-    lists = (value for tables_ in tables for name, value in tables_.items()
-             if name.endswith("layers") and isinstance(value, list))
     if series.x_unit not in _DEPTHS:
         return {}
-    for names in lists:
+    for names in _layer_lists(report, series):
         if len(names) == len(series.x):
-            return dict(zip(series.x, map(prose, map(str, names)), strict=True))
+            return dict(zip(series.x, map(prose, names), strict=True))
     return {}
+
+
+def _layer_lists(report: Report, series: Series) -> list[list[str]]:
+    """Return the lists of layers beside a series, the one that its name leads to first."""
+    known = legend_of(series.name).layers
+    found = [(name, [str(item) for item in value])
+             for seen in report.observations if series in seen.series
+             for name, value in seen.tables.items()
+             if name.endswith("layers") and isinstance(value, list)]
+    return [names for _, names in sorted(found, key=lambda pair: (
+        pair[0] != known, pair[0].removesuffix("_layers") not in series.name))]
 
 
 def _said(series: Series, x_name: str) -> str:

@@ -4,30 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from auditor.finding import Fix
 from auditor.observation import Json, Series
 from auditor.report import JointFix, Report
 
+from .bars import Bar
 from .wording import SHARES, number, percent
 
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """One bar over the seeds.
-
-    Attributes:
-        label: Which fixes were applied.
-        low: Of the seeds.
-        high: Of the seeds.
-        says: The range in words.
-    """
-
-    label: str
-    low: float
-    high: float
-    says: str
+# What stands beside the bar of all fixes.
+_COLORS = {"as it is": "grey", "without this": "amber", "only this": "blue"}
 
 
 def trial_curves(fix: Fix) -> list[Series]:
@@ -51,7 +37,8 @@ def bars_of(report: Report, rule: str) -> list[Bar]:
         return []
     told = (("as it is", joint.as_is), (f"all {len(joint.fixes)} fixes", joint.together),
             ("without this", row.without), ("only this", row.alone))
-    return [Bar(label, min(values), max(values), _range(joint.measure, values))
+    return [Bar(label, min(values), max(values), _range(joint.measure, values),
+                _COLORS.get(label, "green"))
             for label, values in told if values and all(map(math.isfinite, values))]
 
 
@@ -64,6 +51,16 @@ def joint_line(report: Report, rule: str) -> str:
     told = "; ".join(f"{bar.label} {bar.says}" for bar in bars)
     end = "" if row.needed else ". Leaving it out makes no measurable difference here"
     return f"{report.joint.measure} after {report.joint.steps} steps: {told}{end}"
+
+
+def together_line(report: Report) -> str:
+    """Return what all fixes do together; empty when they were not tried together."""
+    joint = report.joint
+    if joint is None or not (joint.as_is and joint.together):
+        return ""
+    before, after = (_range(joint.measure, values) for values in (joint.as_is, joint.together))
+    return (f"All {len(joint.fixes)} fixes together: {joint.measure} after {joint.steps} steps "
+            f"{before} -> {after}")
 
 
 def is_dropped(fix: Fix) -> bool:

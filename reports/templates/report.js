@@ -25,6 +25,7 @@ function followPointer(chart) {
   chart.parentNode.append(tip);
   const places = [...new Set(series.flatMap(([, points]) => points.map((p) => p[0])))];
   places.sort((a, b) => a - b);
+  const [top, floor] = chart.dataset.frame.split(" ");
   let at = -1;
 
   function hide() {
@@ -35,7 +36,7 @@ function followPointer(chart) {
   function show(x) {
     const found = series.map(([, points]) => nearest(points, x));
     const near = nearest(found, x);
-    for (const [name, value] of [["x1", near[0]], ["x2", near[0]], ["y1", 14], ["y2", 216]]) {
+    for (const [name, value] of [["x1", near[0]], ["x2", near[0]], ["y1", top], ["y2", floor]]) {
       cursor.setAttribute(name, value);
     }
     found.forEach((p, i) => {
@@ -57,10 +58,12 @@ function followPointer(chart) {
   chart.setAttribute("tabindex", "0");
   chart.addEventListener("pointerleave", hide);
   chart.addEventListener("blur", hide);
-  chart.addEventListener("pointermove", (event) => {
-    const box = chart.getBoundingClientRect();
-    show(((event.clientX - box.left) / box.width) * chart.viewBox.baseVal.width);
-  });
+  for (const happens of ["pointermove", "pointerdown"]) {
+    chart.addEventListener(happens, (event) => {
+      const box = chart.getBoundingClientRect();
+      show(((event.clientX - box.left) / box.width) * chart.viewBox.baseVal.width);
+    });
+  }
   chart.addEventListener("keydown", (event) => {
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (event.key === "Escape") hide();

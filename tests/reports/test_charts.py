@@ -156,7 +156,7 @@ def test_positions_along_the_model_have_the_names_of_its_layers() -> None:
     (picture,) = pictures.pictures_of(replace(failing(), observations=(seen,)), [series])
 
     assert [row[0] for row in picture.rows] == ["fc1", "fc2"]
-    assert "&quot;fc2&quot;" in charts.svg(picture.chart, "c")
+    assert '"fc2"' in charts.svg(picture.chart, "c")
     assert ">fc1</text>" in charts.svg(picture.chart, "c")
 
 

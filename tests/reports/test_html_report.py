@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -11,13 +12,14 @@ from xml.etree import ElementTree
 
 import pytest
 from sample_hostile import hostile
+from sample_measured import measured
 from sample_reports import failing, healthy, incomplete
 
 from auditor.observation import Observation, Series
 from auditor.report import Report
 
 SAMPLES = {"failing": failing(), "healthy": healthy(), "incomplete": incomplete(),
-           "hostile": hostile()}
+           "hostile": hostile(), "measured": measured()}
 VOID = {"meta"}
 render: Callable[[Report], str] = import_module("auditor.reports.html").HtmlRenderer().render
 
@@ -143,6 +145,57 @@ def test_a_long_run_of_a_deep_model_gives_a_page_that_opens() -> None:
 
     assert len(page) < 500_000
     assert "8 of 200 lines are drawn." in page
+
+
+@pytest.mark.parametrize(("layers", "bytes_"), [(5, 300_000), (600, 2_000_000)])
+def test_a_page_is_small_whatever_the_depth(layers: int, bytes_: int) -> None:
+    assert len(render(measured(layers)).encode()) < bytes_
+
+
+def test_a_page_is_written_in_half_a_second() -> None:
+    report = measured(5)
+    render(report)
+    begin = time.process_time()
+    render(report)
+
+    assert time.process_time() - begin < 0.5
+
+
+def test_the_first_screen_says_what_to_do_and_whether_it_was_tried() -> None:
+    (screen,) = re.findall(r"<section class=.summary.*?</section>", render(failing()), re.DOTALL)
+    said = " ".join(" ".join(Page(screen).text).split())
+
+    assert "Do first Use a leaky ReLU" in said
+    assert "Tried not tried" in said
+    assert "All 2 fixes together: accuracy after 60 steps 10 % -> 78 to 87 %" in said
+
+
+def test_what_follows_stands_under_its_cause_and_once() -> None:
+    html = render(failing())
+    causes = [html.index(f'<article id="{rule}"') for rule in
+              ("dying-relu", "cannot-overfit", "double-softmax")]
+
+    assert html.count('<article id="cannot-overfit"') == 1
+    assert causes[0] < causes[1]
+    assert "What follows from" in html
+
+
+def test_the_map_of_the_model_leads_to_the_findings() -> None:
+    page = Page(render(measured()))
+    cells = [attributes for _, attributes in page.elements
+             if attributes.get("class") == "error-cell"]
+
+    assert [cell["href"] for cell in cells] == ["#dying-relu"] * 2
+    assert "blocks.0:relu (relu)" in cells[0]["aria-label"]
+
+
+def test_the_mended_curve_is_green_and_the_other_dashed_grey() -> None:
+    html = render(failing())
+    (trial,) = [svg for svg in re.findall(r"<svg.*?</svg>", html, flags=re.DOTALL)
+                if ">mended</text>" in svg][:1]
+
+    assert re.search(r'<polyline class="s-green"[^>]*stroke-width="2" stroke-linejoin', trial)
+    assert re.search(r'<polyline class="s-grey"[^>]*stroke-dasharray', trial)
 
 
 def test_rendering_twice_gives_the_same_bytes() -> None:
