@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -47,6 +48,48 @@ def test_the_noise_scale_is_near_that_of_all_per_sample_gradients() -> None:
 
     assert noise.variances[0] == pytest.approx(variance, rel=0.15)
     assert noise.squares[0] == pytest.approx(float(mean.square().sum()), rel=0.2)
+
+
+def mlp() -> nn.Module:
+    return nn.Sequential(nn.Linear(10, 16), nn.Tanh(), nn.Linear(16, 3))
+
+
+def conv() -> nn.Module:
+    return nn.Sequential(nn.Unflatten(1, (1, 10)), nn.Conv1d(1, 8, 3), nn.ReLU(), nn.Flatten(),
+                         nn.Linear(64, 3))
+
+
+CLASSES = (X[:, :3] + 0.5 * torch.randn(2048, 3, generator=G)).argmax(dim=1)
+
+
+@pytest.mark.parametrize(("make", "y", "loss"), [
+    (linear, Y, nn.MSELoss()), (mlp, CLASSES, nn.CrossEntropyLoss()),
+    (conv, CLASSES, nn.CrossEntropyLoss()),
+], ids=["linear", "mlp", "conv"])
+def test_the_noise_scale_is_within_twice_that_of_one_gradient_per_sample(
+    make: Callable[[], nn.Module], y: Tensor, loss: nn.Module,
+) -> None:
+    """The second implementation takes every sample's gradient by itself."""
+    audited = target(make, X, y, loss, optimizer=torch.optim.SGD, lr=1e-2, batch_size=64)
+    variances, squares = [], []
+    with seeded(0):
+        bench = Bench(audited)
+        noise = GradientNoise([], [])
+        for point in range(3):
+            for step in range(10):
+                rows = slice(64 * (10 * point + step), 64 * (10 * point + step + 1))
+                bench.step((X[rows], y[rows]))
+            noise.add(bench, microbatches([(X, y)], 8, 24))
+            parameters = list(bench.model.parameters())
+            each = torch.stack([
+                torch.cat([g.flatten() for g in torch.autograd.grad(
+                    loss(bench.model(X[i : i + 1]), y[i : i + 1]), parameters)])
+                for i in range(0, 2048, 4)])
+            mean = each.mean(dim=0)
+            variances.append(float((each - mean).square().sum() / (len(each) - 1)))
+            squares.append(float(mean.square().sum()) - variances[-1] / len(each))
+
+    assert 0.5 < noise.scale()[0] / (sum(variances) / sum(squares)) < 2.0
 
 
 def test_small_batches_are_noise_and_large_ones_are_not() -> None:
