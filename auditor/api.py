@@ -12,15 +12,18 @@ from auditor.candidate import Candidate
 from auditor.config import chosen_rules
 from auditor.configform import Profile
 from auditor.errors import UsageError
+from auditor.facts import blank_report
 from auditor.fixes import RESERVE, Audited, tried
-from auditor.judge import Limits
+from auditor.journal import Journal
+from auditor.judge import Limits, summaries
 from auditor.loading import load
 from auditor.plan import without_trials
 from auditor.probe import Probe
+from auditor.progress import Progress
 from auditor.report import Report
 from auditor.rule import CATEGORIES, Rule
 from auditor.seeds import merged
-from auditor.session import Progress, Session, Settings
+from auditor.session import Session, Settings
 from auditor.target import Target
 
 # Under how many seeds everything is measured.
@@ -42,6 +45,7 @@ def audit(
     trials: bool = True,
     on_progress: Callable[[Progress], None] | None = None,
     on_fixes: Callable[[Target, Mapping[str, Candidate]], None] | None = None,
+    journal: Journal | None = None,
 ) -> Report:
     """Find out why a training run will fail, by short trials on copies of its model and data.
 
@@ -59,6 +63,7 @@ def audit(
         trials: Try the fixes of what was found on copies.
         on_progress: Is told what happens.
         on_fixes: Is told the best fix of each finding, by rule, once it was tried.
+        journal: Hears what is measured as it is measured, and knows what need not be.
 
     Raises:
         UsageError: A rule is unknown, or none is left.
@@ -76,16 +81,19 @@ def audit(
     if profile == "quick":
         rules, note = _quick(rules, probes.items)
         notes += note
-    tell = on_progress or (lambda progress: None)
+    journal = journal or Journal()
+    tell = on_progress or journal.tell
     tell(Progress("loading", "reads the target", 0, 0, budget_seconds))
-    if isinstance(target, str):
-        target = load(target, names=names, seed=seed, device=device)
     limits = limits or Limits()
+    if isinstance(target, str):
+        blank = blank_report(target, probes.items, seed=seed, device=device)
+        journal.began(seed, replace(blank, rules=summaries(rules, limits)))
+        target = load(target, names=names, seed=seed, device=device)
     settings = Settings(
         budget_seconds=budget_seconds, seed=seed, quick=profile == "quick", on_progress=tell,
         trials=trials and profile != "quick",
         limits=limits if limits.known else replace(limits, known=_names(every)),
-        notes=tuple(notes),
+        notes=tuple(notes), journal=journal,
     )
     report, chosen = _audited(target, rules, probes.items, settings, SEEDS[profile])
     if on_fixes is not None:
@@ -131,6 +139,7 @@ def _audited(
         if session.interrupted:
             break
     report = session.judged(merged(reports))
+    settings.journal.judged(report)
     if session.interrupted or not settings.trials:
         return report, {}
     audited = Audited(target, rules, probes, registry.remedies().items, settings,

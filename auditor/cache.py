@@ -52,7 +52,8 @@ def find(request: Request) -> Report | None:
 def keep(request: Request, report: Report, opened: Opened) -> None:
     """Keep a report for the next time, if files alone decide what it says."""
     # What was missed for want of time may be measured the next time.
-    is_whole = not report.missed and not report.environment.get("interrupted")
+    ended_early = report.environment.get("interrupted") or report.environment.get("stopped")
+    is_whole = not report.missed and not ended_early
     if opened.elsewhere or not is_whole or len(opened.paths) > _MOST_FILES:
         return
     path = _path(request)

@@ -79,10 +79,22 @@ def unjudged_report(
         verdict="incomplete",
         target=_target(target, model),
         layers=model.layers if model else (),
-        environment={**_environment(target, seed, seconds), "interrupted": interrupted},
+        environment={**_environment(str(target.device), seed, seconds), "interrupted": interrupted},
         observations=tuple(observations),
         probes=_runs(observations, probes),
         notes=tuple(dict.fromkeys(said)),
+        quantities={q.name: q for probe in probes.values() for q in probe.yields},
+        version=own_version(),
+    )
+
+
+def blank_report(
+    file: str, probes: Mapping[str, type[Probe]], *, seed: int, device: str,
+) -> Report:
+    """Return what is known of an audit before the target is loaded."""
+    return Report(
+        verdict="incomplete", target={"file": file},
+        environment=_environment(device, seed, 0.0), probes=_runs((), probes),
         quantities={q.name: q for probe in probes.values() for q in probe.yields},
         version=own_version(),
     )
@@ -125,13 +137,12 @@ def _loss_name(target: Target) -> str:
     return type(loss).__name__ if isinstance(loss, nn.Module) else getattr(loss, "__name__", "")
 
 
-def _environment(target: Target, seed: int, seconds: float) -> dict[str, Json]:
-    device = target.device
+def _environment(device: str, seed: int, seconds: float) -> dict[str, Json]:
     folder = folder_in_repository()
     return {
         "auditor": own_version(), "torch": str(torch.__version__),
         "python": platform.python_version(), "platform": sys.platform,
-        "device": str(device), "threads": torch.get_num_threads(), "seed": seed,
+        "device": device, "threads": torch.get_num_threads(), "seed": seed,
         "seconds": round(seconds, 2), **({"folder": folder} if folder else {}),
     }
 

@@ -11,12 +11,14 @@ from auditor.candidate import Candidate
 from auditor.errors import AuditorError
 from auditor.evidence import MOVING
 from auditor.isolation import undisturbed
+from auditor.journal import Journal
 from auditor.judge import overall
 from auditor.probe import Probe
+from auditor.progress import Progress
 from auditor.remedy import Remedy
 from auditor.report import Report
 from auditor.rule import Rule
-from auditor.session import Progress, Session, Settings
+from auditor.session import Session, Settings
 from auditor.store import BatchStore
 from auditor.target import Target
 from auditor.tryout import Bounds, Tryout
@@ -99,7 +101,7 @@ def _again(
     left = max(deadline - time.monotonic(), 0.0)
     settings = replace(
         audited.settings, budget_seconds=most if math.isinf(left) else min(most, left),
-        quick=not long, notes=(), on_progress=lambda progress: None)
+        quick=not long, notes=(), on_progress=lambda progress: None, journal=Journal())
     try:
         return Session(target, rules, audited.probes, settings).run()
     except AuditorError:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from auditor.effective import Effective
 from auditor.report import Report
 
-PASSED, FAILED, INTERRUPTED = 0, 1, 130
+PASSED, FAILED, STOPPED, INTERRUPTED = 0, 1, 3, 130
 
 
 def exit_code(report: Report, settings: Effective) -> int:
     """Return what the process ends with."""
     if report.environment.get("interrupted"):
         return INTERRUPTED
+    if report.environment.get("stopped") and not _finds_too_much(report, settings):
+        return STOPPED
     return FAILED if _finds_too_much(report, settings) or _lacks(report, settings) else PASSED
 
 

@@ -47,7 +47,7 @@ def judge(report: Report, rules: Sequence[Rule], limits: Limits | None = None) -
         report,
         findings=diagnosis.findings,
         verdicts=diagnosis.verdicts,
-        rules={rule.id: _summary(rule, limits) for rule in rules},
+        rules=summaries(rules, limits),
     )
     unused = unused_notes(limits.ignores, diagnosis.used, judged)
     judged = with_trials(judged, report)
@@ -59,6 +59,11 @@ def _summary(rule: Rule, limits: Limits) -> RuleSummary:
     effective = {name: changed[name].value if name in changed else threshold.default
                  for name, threshold in rule.thresholds.items()}
     return RuleSummary(rule.category, rule.severity, rule.title.text, rule.title_pass, effective)
+
+
+def summaries(rules: Sequence[Rule], limits: Limits) -> dict[str, RuleSummary]:
+    """Return what a report says of the rules themselves."""
+    return {rule.id: _summary(rule, limits) for rule in rules}
 
 
 def scene_of(report: Report, limits: Limits) -> Scene:

@@ -6,7 +6,7 @@ import importlib.util
 import os
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -29,9 +29,9 @@ class Opened:
         elsewhere: Something was read that no file tells of: another process, the network.
     """
 
-    def __init__(self) -> None:
-        self.paths: set[str] = set()
-        self.elsewhere = False
+    def __init__(self, paths: Iterable[str] = (), *, elsewhere: bool = False) -> None:
+        self.paths = set(paths)
+        self.elsewhere = elsewhere
 
     def note(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Note one event of the interpreter."""

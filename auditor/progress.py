@@ -5,11 +5,27 @@ from __future__ import annotations
 import math
 import os
 import sys
+from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from auditor.session import Progress
+
+@dataclass(frozen=True)
+class Progress:
+    """What the audit is doing now.
+
+    Attributes:
+        doing: Name of the probe, or a phase.
+        says: What it does, in one line.
+        done: Probes that are through.
+        total: Probes in all.
+        seconds_left: Of the budget.
+    """
+
+    doing: str
+    says: str
+    done: int
+    total: int
+    seconds_left: float
 
 
 class ProgressLine:
@@ -33,7 +49,7 @@ class ProgressLine:
         trace: TracebackType | None,
     ) -> None:
         """Leave the line empty."""
-        self._clear()
+        self.clear()
 
     def __call__(self, progress: Progress) -> None:
         """Show what is going on now."""
@@ -46,12 +62,13 @@ class ProgressLine:
         if not self._live:
             print(text, file=sys.stderr, flush=True)
             return
-        self._clear()
+        self.clear()
         text = text[:79]
         self._width = len(text)
         print(text, end="", file=sys.stderr, flush=True)
 
-    def _clear(self) -> None:
+    def clear(self) -> None:
+        """Take the line away."""
         if self._width:
             print("\r" + " " * self._width + "\r", end="", file=sys.stderr, flush=True)
             self._width = 0

@@ -159,8 +159,9 @@ def _request(target: str, options: dict[str, Any], config: pytest.Config) -> Req
 
 def _audited(asked: Request) -> Report:
     from auditor.baseline import with_baseline
-    from auditor.command import known_findings, measured
+    from auditor.command import known_findings
+    from auditor.conduct import measured
 
     known = known_findings(asked, {})
-    report = measured(asked, quiet=True)
+    report = measured(asked, None, quiet=True).report
     return with_baseline(report, known, str(asked.effective.baseline)) if known else report

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from auditor.candidate import Candidate
+    from auditor.journal import Journal
+    from auditor.progress import Progress
     from auditor.report import Report
-    from auditor.session import Progress
     from auditor.target import Target
 
 
@@ -55,12 +56,14 @@ class Request:
     def measure(
         self, on_progress: Callable[[Progress], None] | None = None,
         on_fixes: Callable[[Target, Mapping[str, Candidate]], None] | None = None,
+        journal: Journal | None = None,
     ) -> Report:
         """Run the audit. This imports torch.
 
         Args:
             on_progress: Is told what happens.
             on_fixes: Is told the best fix of each finding, by rule, once it was tried.
+            journal: Hears what is measured as it is measured.
 
         Raises:
             AuditorError: The target cannot be audited.
@@ -75,7 +78,7 @@ class Request:
                 device=settings.device, select=[rule.id for rule in self.rules],
                 packs=self.packs, names=settings.names, limits=self.limits,
                 profile=settings.profile, trials=self.trials, on_progress=on_progress,
-                on_fixes=on_fixes,
+                on_fixes=on_fixes, journal=journal,
             )
 
 

@@ -7,45 +7,32 @@ import math
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from auditor import batches, plan
 from auditor.errors import AuditorError, TargetError
 from auditor.facts import ModelFacts, model_facts, unjudged_report
 from auditor.isolation import seeded, undisturbed, warned_once
-from auditor.judge import Limits, judge
+from auditor.journal import Journal
+from auditor.judge import Limits, judge, summaries
 from auditor.modelmap import model_map
 from auditor.observation import Observation, accounted
 from auditor.probe import NotApplicable, Notebook, OutOfTime, Probe, ProbeContext
+from auditor.progress import Progress
 from auditor.report import Report
 from auditor.rule import Rule
 from auditor.store import BatchStore
 from auditor.target import Target
 from auditor.trial import Bench
+from auditor.usercode import within
 
 _log = logging.getLogger(__name__)
 
 _TIMED_STEPS = 3
 _SLOW_STEP = 1.0
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What the audit is doing now.
-
-    Attributes:
-        doing: Name of the probe, or a phase.
-        says: What it does, in one line.
-        done: Probes that are through.
-        total: Probes in all.
-        seconds_left: Of the budget.
-    """
-
-    doing: str
-    says: str
-    done: int
-    total: int
-    seconds_left: float
+# What the user's code may take longer than planned before it counts as hanging: this much, or
+# this many times what it was given.
+_PATIENCE_SECONDS, _PATIENCE = 15.0, 3.0
 
 
 @dataclass(frozen=True)
@@ -61,6 +48,7 @@ class Settings:
         seeds: How many sessions share the user's budget.
         notes: Sentences for the report.
         on_progress: Is told what happens.
+        journal: Hears what is measured as it is measured, and knows what need not be.
     """
 
     budget_seconds: float = 60.0
@@ -71,6 +59,7 @@ class Settings:
     seeds: int = 1
     notes: tuple[str, ...] = ()
     on_progress: Callable[[Progress], None] = lambda progress: None
+    journal: Journal = field(default_factory=Journal)
 
 
 class Session:
@@ -96,6 +85,7 @@ class Session:
         self._probes = probes
         self._settings = settings
         self._observations: dict[str, Observation] = {}
+        self._known = settings.journal.known.get(settings.seed, {})
         self._begin = time.monotonic()
         self._first_problem: TargetError | None = None
         self._model: ModelFacts | None = None
@@ -120,9 +110,12 @@ class Session:
             store = BatchStore(self._target, self._settings.seed)
             try:
                 self.step_seconds = self._first_steps(store)
+                self._settings.journal.began(self._settings.seed, self._scene())
                 self._measure(store, self.step_seconds)
             except KeyboardInterrupt:
                 self.interrupted = True
+                for probe in self._waiting():
+                    self._fail(probe, "interrupted before it was run")
             finally:
                 store.close()
         return self._unjudged()
@@ -155,17 +148,18 @@ class Session:
             bench = Bench(self._target)
             self._model = model_facts(bench, ())
             try:
-                layers = model_map(bench, batches.private(stored[0]))
-                self._model = model_facts(bench, layers)
-                return _seconds_of_a_step(bench, stored)
+                with within(max(self._settings.budget_seconds, _PATIENCE_SECONDS),
+                            "taking the first steps"):
+                    layers = model_map(bench, batches.private(stored[0]))
+                    self._model = model_facts(bench, layers)
+                    return _seconds_of_a_step(bench, stored)
             except TargetError as problem:
                 # A loss that refuses its arguments is a finding, if a rule knows it.
                 self._first_problem = problem
                 return 0.0
 
     def _measure(self, store: BatchStore, step_seconds: float) -> None:
-        chosen = [p for p in plan.needed(self._probes, self._rules)
-                  if not (self._settings.quick and p.cost.long)]
+        chosen = self._waiting()
         if self._first_problem is not None:
             for probe in [p for p in chosen if p.cost.trains]:
                 chosen.remove(probe)
@@ -174,6 +168,9 @@ class Session:
         for position, now in enumerate(planned):
             left = self._seconds_left()
             self._tell(now.probe.name, now.probe.says, position, len(planned))
+            if now.probe.name in self._known:
+                self._observations[now.probe.name] = self._known[now.probe.name]
+                continue
             if left < now.minimum or (left <= 0 and now.probe.cost.steps):
                 self._leave_out(now, left)
                 continue
@@ -181,6 +178,12 @@ class Session:
                 now, planned[position + 1:], left, self._settings.budget_seconds
             )
             self._observe(now.probe, store, step_seconds, time.monotonic() + allowed)
+
+    def _waiting(self) -> list[type[Probe]]:
+        """Return the probes that are to run and have no observation yet, in their order."""
+        return [probe for probe in plan.needed(self._probes, self._rules)
+                if probe.name not in self._observations
+                and not (self._settings.quick and probe.cost.long)]
 
     def _observe(
         self, probe: type[Probe], store: BatchStore, step_seconds: float, deadline: float,
@@ -193,7 +196,7 @@ class Session:
         begin = time.perf_counter()
         status, reason, trace = "measured", "", ""
         try:
-            with undisturbed():
+            with undisturbed(), within(_patience(deadline), f"the probe {probe.name}"):
                 probe().run(context)
         except NotApplicable as outcome:
             status, reason = "not-applicable", str(outcome)
@@ -204,14 +207,15 @@ class Session:
             status, reason = "failed", f"time budget used up: {outcome}"
         except AuditorError as problem:
             status, reason, trace = "failed", str(problem), traceback.format_exc()
-        except Exception as problem:  # the one boundary: a probe's fault must not end the audit
+        except (Exception, SystemExit) as problem:
+            # The one boundary: a probe's fault must not end the audit.
             status, reason = "failed", f"{type(problem).__name__}: {problem}"
             trace = traceback.format_exc()
             _log.warning("probe %s failed: %s", probe.name, reason)
         seen = note.observation(
             status=status, reason=reason, seconds=time.perf_counter() - begin, traceback=trace,
         )
-        self._observations[probe.name] = accounted(seen, probe.yields)
+        self._keep(seen, probe)
         if self.interrupted:
             raise KeyboardInterrupt
 
@@ -222,14 +226,21 @@ class Session:
         self._fail(planned.probe, f"time budget used up; run with --budget {wanted}s")
 
     def _fail(self, probe: type[Probe], reason: str) -> None:
-        left_out = Observation(probe.name, status="failed", reason=reason)
-        self._observations[probe.name] = accounted(left_out, probe.yields)
+        self._keep(Observation(probe.name, status="failed", reason=reason), probe)
+
+    def _keep(self, seen: Observation, probe: type[Probe]) -> None:
+        self._observations[probe.name] = accounted(seen, probe.yields)
+        self._settings.journal.observed(self._settings.seed, self._observations[probe.name])
 
     def _seconds_left(self) -> float:
         return self._settings.budget_seconds - (time.monotonic() - self._begin)
 
     def _tell(self, doing: str, says: str, done: int, total: int) -> None:
         self._settings.on_progress(Progress(doing, says, done, total, self._seconds_left()))
+
+    def _scene(self) -> Report:
+        """Return what is known before anything is measured."""
+        return replace(self._unjudged(), rules=summaries(self._rules, self._settings.limits))
 
     def _unjudged(self) -> Report:
         notes = [*self._settings.notes]
@@ -240,6 +251,12 @@ class Session:
             seed=self._settings.seed, seconds=time.monotonic() - self._begin,
             notes=notes, interrupted=self.interrupted,
         )
+
+
+def _patience(deadline: float) -> float:
+    """Return the seconds after which a probe counts as hanging."""
+    allowed = max(deadline - time.monotonic(), 0.0)
+    return max(allowed + _PATIENCE_SECONDS, _PATIENCE * allowed)
 
 
 def _seconds_of_a_step(bench: Bench, stored: Sequence[object]) -> float:

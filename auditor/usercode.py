@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import math
 import os
 import signal
 import sys
@@ -23,6 +24,25 @@ _RING_AGAIN_SECONDS = 1.0
 
 
 @contextmanager
+def within(seconds: float, doing: str) -> Iterator[None]:
+    """Stop what runs inside when it takes longer; in the main thread of a system with alarms only.
+
+    Raises:
+        TargetTimeout: It did; `where` is a code frame of the user's own line.
+    """
+    limit = _TimeLimit(None if math.isinf(seconds) else seconds)
+    try:
+        with limit:
+            yield
+    except _TimeUp as stop:
+        if stop.limit is not limit:
+            raise
+        raise TargetTimeout(
+            f"{_sentence(doing)} did not end within {stop.limit.seconds:.0f} s.", where=stop.where,
+        ) from None
+
+
+@contextmanager
 def user_code(doing: str, *, seconds: float | None = None) -> Iterator[None]:
     """Run the user's code inside; whatever it raises becomes a `TargetError`.
 
@@ -35,25 +55,19 @@ def user_code(doing: str, *, seconds: float | None = None) -> Iterator[None]:
         TargetError: The code raised; `where` is a code frame of the user's own line.
         TargetTimeout: It did not come back in time.
     """
-    limit = _TimeLimit(seconds)
     try:
-        with limit:
+        with within(math.inf if seconds is None else seconds, doing):
             yield
-    except (AuditorError, KeyboardInterrupt):
+    except (AuditorError, KeyboardInterrupt, GeneratorExit, _TimeUp):
         raise
-    except _TimeUp as stop:
-        if stop.limit is not limit:
-            raise
-        raise TargetTimeout(
-            f"{_sentence(doing)} did not end within {stop.limit.seconds:.0f} s.", where=stop.where,
-        ) from None
     except SystemExit as stop:
         raise TargetError(
             f"The file ended the program (sys.exit({stop.code!r})) while {doing}.",
             where=frame_of(stop.__traceback__),
             hint="Put the program's own start behind `if __name__ == \"__main__\":`.",
         ) from stop
-    except Exception as problem:
+    except BaseException as problem:
+        # The user may have made an exception that no `except Exception` catches.
         raise TargetError(
             f"{_sentence(doing)} failed: {type(problem).__name__}: {problem}".rstrip(": "),
             where=_syntax_frame(problem) or frame_of(problem.__traceback__),
@@ -182,7 +196,7 @@ def _frame_of_running(frame: FrameType | None) -> str:
     return code_frame(frame.f_code.co_filename, frame.f_lineno) if frame is not None else ""
 
 
-def _syntax_frame(problem: Exception) -> str:
+def _syntax_frame(problem: BaseException) -> str:
     """Return the frame of the line that could not be parsed, with a caret under the place."""
     if not isinstance(problem, SyntaxError) or not problem.filename:
         return ""

@@ -189,5 +189,5 @@ def _invocation(report: Report, ids: list[str]) -> dict[str, Json]:
         for rule, found in sorted(report.verdicts.items())
         if found.verdict == "not-measured" and rule in ids
     ]
-    interrupted = bool(report.environment.get("interrupted"))
-    return {"executionSuccessful": not interrupted, "toolExecutionNotifications": missed}
+    ended_early = report.environment.get("interrupted") or report.environment.get("stopped")
+    return {"executionSuccessful": not ended_early, "toolExecutionNotifications": missed}

@@ -209,6 +209,7 @@ def run_line(report: Report) -> str:
         f"{seconds(report):.1f} s",
         f"seed {number(seed)}" if seed is not None else "",
         "interrupted before all was measured" if environment.get("interrupted") else "",
+        "stopped before all was measured" if environment.get("stopped") else "",
     ]
     return f"{target_name(report)}: {', '.join(part for part in parts if part)}"
 

@@ -11,6 +11,8 @@ import pytest
 # Read when torch is imported, so set before any test module is.
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["AUDITOR_PLUGINS"] = "none"
+# Torch is loaded in here; a worker for each audit would load it again.
+os.environ["AUDITOR_IN_PROCESS"] = "1"
 # What one test measures is nobody else's, and a workflow that runs the tests keeps its summary.
 _CACHE = tempfile.TemporaryDirectory(prefix="auditor-cache-")
 os.environ["AUDITOR_CACHE"] = _CACHE.name

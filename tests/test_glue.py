@@ -36,7 +36,8 @@ def runner(tmp_path: Path) -> dict[str, str]:
     """Return the environment that a runner of GitHub gives a step."""
     programs = str(Path(sys.executable).parent)
     return {
-        **os.environ, "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        **os.environ, "AUDITOR_IN_PROCESS": "",
+        "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
         "GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
         "GITHUB_OUTPUT": str(tmp_path / "output.txt"), "RUNNER_TEMP": str(tmp_path),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -147,7 +148,8 @@ def test_explain_prints_the_page_with_the_effective_limits() -> None:
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGINT"), reason="needs signals")
-def test_an_interrupted_audit_still_writes_its_report(tmp_path: Path) -> None:
+@pytest.mark.parametrize("in_process", ["", "1"])
+def test_an_interrupted_audit_still_writes_its_report(tmp_path: Path, in_process: str) -> None:
     path = tmp_path / "net.py"
     path.write_text(HEADER + "class Slow(Net):\n    def forward(self, x):\n"
                     "        time.sleep(0.2)\n        return super().forward(x)\n"
@@ -156,6 +158,7 @@ def test_an_interrupted_audit_still_writes_its_report(tmp_path: Path) -> None:
     running = subprocess.Popen(
         [sys.executable, "-m", "auditor", "run", str(path), "-o", str(report)],
         stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, cwd=tmp_path,
+        env={**os.environ, "AUDITOR_IN_PROCESS": in_process},
     )
     assert running.stderr is not None
     for line in running.stderr:
