@@ -16,7 +16,7 @@ from auditor.report import Report
 from .cards import Card, Figure, card_of, drawn
 from .leads import summary_of
 from .modelmap import ModelMap, map_of
-from .outline import Outline, consequences_of, outline_of, probe_rows, rules_by_reason
+from .outline import groups_of, outline_of, probe_rows, rules_by_reason
 from .pictures import Table
 from .topics import Topic, topics_of
 from .wording import (
@@ -83,7 +83,7 @@ def _template() -> Template:
 def _content(report: Report) -> Mapping[str, object]:
     outline, names = outline_of(report), _names()
     asides = (*outline.notes, *outline.known)
-    groups, model = list(_groups(report, outline, names)), map_of(report)
+    groups, model = list(_groups(report, names)), map_of(report)
     topics = [_part(topic, next(names)) for topic in topics_of(report)]
     return {
         **_files(),
@@ -109,11 +109,8 @@ def _content(report: Report) -> Mapping[str, object]:
     }
 
 
-def _groups(report: Report, outline: Outline, names: Iterator[str]) -> Iterator[_Group]:
-    left = {finding.rule: finding for finding in outline.explained}
-    for root in outline.full:
-        below = [left.pop(found.rule) for found in consequences_of(report, root)
-                 if found.rule in left]
+def _groups(report: Report, names: Iterator[str]) -> Iterator[_Group]:
+    for root, below in groups_of(report):
         yield _Group(card_of(report, root, next(names)),
                      [card_of(report, found, next(names)) for found in below])
 

@@ -12,16 +12,16 @@ from auditor.report import Report
 from .album import Album
 from .comparison import comparison_markdown
 from .gfm import code, folded, inline, summary, table
-from .outline import consequences_of, curves_of, outline_of, probe_rows, rules_by_reason
-from .paragraphs import finding_paragraphs, fix_code
-from .trials import is_dropped
+from .leads import summary_of
+from .modelmap import map_of
+from .outline import groups_of, outline_of, probe_rows, rules_by_reason
+from .paragraphs import finding_paragraphs
+from .topics import topics_of
 from .wording import (
-    big,
     count_verdicts,
     facts,
     plural,
     run_line,
-    trial_line,
     verdict_sentence,
     where,
 )
@@ -57,32 +57,38 @@ def _text(report: Report, album: Album) -> str:
     outline = outline_of(report)
     blocks = [
         f"### {inline(verdict_sentence(report))}",
-        *(f"- {inline(note)}" for note in report.sentences),
-        *_first(report), *_overview(report),
-        *(_open(report, finding, album) for finding in outline.full),
-        *_section("What follows from it", report, outline.explained, album),
-        *_section("Worth knowing", report, (*outline.notes, *outline.known), album),
-        *_measured(report, album), *_layers(report),
+        *_first(report), *_notes(report), *_overview(report),
+        *(block for root, below in groups_of(report)
+          for block in _group(report, root, below, album)),
+        *_asides(report, (*outline.notes, *outline.known), album),
+        *_measured(report, album), *_model(report),
         *_unjudged(report), *_passed(report), *_run(report),
     ]
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
 def _first(report: Report) -> Iterator[str]:
-    """Yield what to mend first: the fault, what it leads to, the change and whether it helped."""
-    full = outline_of(report).full
-    if not full:
-        return
-    root = full[0]
-    below = ", ".join(code(other.rule) for other in consequences_of(report, root))
-    leads = f" It leads to {below}." if below else ""
-    place = f" at {code(where(root.place))}" if root.place else ""
-    yield f"**Fix first: {code(root.rule)}**{place}. {inline(root.title).rstrip('.')}.{leads}"
-    fix = next((fix for fix in root.fixes if not is_dropped(fix)), None)
-    if fix:
-        tried = trial_line(fix.trial)
-        yield f"**Do.** {inline(fix.summary)}{f' Tried: {inline(tried)}.' if tried else ''}"
-        yield "\n".join(fix_code(fix))
+    """Yield the root causes in a sentence each, what to do about them, and whether it helped."""
+    told = summary_of(report)
+    for position, lead in enumerate(told.leads):
+        place = f" at {code(lead.place)}" if lead.place else ""
+        leads = f" {inline(_sentence(lead.leads))}" if lead.leads else ""
+        yield (f"**{'Then' if position else 'Fix first'}: {code(lead.rule)}**{place}. "
+               f"{inline(_sentence(lead.title))}{leads}")
+        if lead.action:
+            was_tried = "" if lead.outcome == "untried" else "**Tried.** "
+            yield (f"**Do.** {inline(_sentence(lead.action))} "
+                   f"{was_tried}{inline(_sentence(lead.tried))}")
+    ends = [_sentence(text) for text in (told.rest, told.together) if text]
+    yield inline(" ".join(ends))
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
+
+
+def _notes(report: Report) -> Iterator[str]:
+    yield "\n".join(f"- {inline(note)}" for note in report.sentences)
 
 
 def _overview(report: Report) -> Iterator[str]:
@@ -100,19 +106,28 @@ def _set_aside(finding: Finding) -> str:
     return " (ignored)" if finding.ignored else " (known)" if finding.known else ""
 
 
-def _open(report: Report, finding: Finding, album: Album) -> str:
-    head = f"#### {_MARKS[finding.severity]} {code(finding.rule)}: {inline(finding.title)}"
-    return "\n\n".join([head, *_paragraphs(report, finding, album)])
-
-
-def _section(
-    title: str, report: Report, findings: tuple[Finding, ...], album: Album,
+def _group(
+    report: Report, root: Finding, below: list[Finding], album: Album,
 ) -> Iterator[str]:
+    yield f"#### {_MARKS[root.severity]} {code(root.rule)}: {inline(root.title)}"
+    yield from _paragraphs(report, root, album)
+    if below:
+        yield f"**What follows from {code(root.rule)}:**"
+    for finding in below:
+        yield _folded(report, finding, album)
+
+
+def _asides(report: Report, findings: tuple[Finding, ...], album: Album) -> Iterator[str]:
     if findings:
-        yield f"#### {title}"
+        yield "#### Worth knowing"
     for finding in findings:
-        body = "\n\n".join(_paragraphs(report, finding, album))
-        yield "\n".join(folded(f"<b>{finding.rule}</b> {summary(finding.title)}", [body]))
+        yield _folded(report, finding, album)
+
+
+def _folded(report: Report, finding: Finding, album: Album) -> str:
+    body = "\n\n".join(_paragraphs(report, finding, album))
+    title = f"<b>{finding.rule}</b> {summary(finding.title)}"
+    return "\n".join(folded(title, [body]))
 
 
 def _paragraphs(report: Report, finding: Finding, album: Album) -> Iterator[str]:
@@ -123,35 +138,26 @@ def _paragraphs(report: Report, finding: Finding, album: Album) -> Iterator[str]
 
 
 def _measured(report: Report, album: Album) -> Iterator[str]:
-    """Yield the curves that no finding shows, by probe."""
-    shown = {series for finding in report.findings for series in curves_of(report, finding)}
-    blocks = []
-    for seen in report.observations:
-        left = [series for series in seen.series if series not in shown]
-        curves = "\n".join(album.curves(report, left, _file_name(seen.probe))).strip("\n")
-        if curves:
-            blocks.append("\n".join(folded(summary(seen.probe.replace("_", " ")), [curves])))
-    if blocks:
+    """Yield what was measured, topic by topic."""
+    topics = topics_of(report)
+    if topics:
         yield "#### What was measured"
-        yield from blocks
+    for topic in topics:
+        body = [f"{inline(sentence)}\n" for sentence in topic.says]
+        body += album.shown(topic.pictures, f"measured-{topic.ident}")
+        for part in topic.tables:
+            body += ["", *table(part.head, [[inline(cell) for cell in row] for row in part.rows])]
+        yield "\n".join(folded(summary(topic.title), ["\n".join(body).strip("\n")]))
 
 
-def _file_name(text: str) -> str:
-    """Return letters, digits and dashes for the name of a file."""
-    return "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in text)
-
-
-def _layers(report: Report) -> Iterator[str]:
-    hit: dict[str, list[str]] = {}
-    for finding in report.findings:
-        for path in finding.layers:
-            hit.setdefault(path, []).append(f"{_MARKS[finding.severity]} {code(finding.rule)}")
-    rows = [[code(layer.path), inline(layer.kind),
-             big(layer.parameters) if layer.parameters else "", code(where(layer.place)),
-             ", ".join(hit.get(layer.path, ()))] for layer in report.layers]
+def _model(report: Report) -> Iterator[str]:
+    found = map_of(report)
+    rows = [[code(row.path), inline(row.kind), row.parameters, *row.values, code(row.place),
+             ", ".join(f"{_MARKS[hit.severity]} {code(hit.rule)}" for hit in row.findings)]
+            for row in found.rows]
     if rows:
         title = f"{plural(len(rows), 'layer')} in call order"
-        head = ("Layer", "Kind", "Parameters", "Where", "Findings")
+        head = ("Layer", "Kind", "Parameters", *found.heads, "Where", "Findings")
         yield "#### The model"
         yield "\n".join(folded(title, table(head, rows)))
 

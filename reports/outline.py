@@ -62,6 +62,17 @@ def consequences_of(report: Report, finding: Finding) -> tuple[Finding, ...]:
     return tuple(other for other in report.findings if other.rule in reached)
 
 
+def groups_of(report: Report) -> list[tuple[Finding, list[Finding]]]:
+    """Return every finding told in full, with those under it; each stands under one only."""
+    outline = outline_of(report)
+    left = {finding.rule: finding for finding in outline.explained}
+    return [
+        (root, [left.pop(below.rule) for below in consequences_of(report, root)
+                if below.rule in left])
+        for root in outline.full
+    ]
+
+
 def rules_by_reason(report: Report, verdict: str) -> list[tuple[str, list[str]]]:
     """Return the rules with this verdict, those with the same reason together, largest last.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from auditor.finding import Finding, Fix
+from auditor.finding import Finding
 from auditor.report import Report
 
 from .album import Album
@@ -51,13 +51,6 @@ def finding_paragraphs(report: Report, finding: Finding, album: Album) -> Iterat
                      *(f"{_reference(text)}." for text in finding.references)])]
 
 
-def fix_code(fix: Fix) -> list[str]:
-    """Return the snippet of a fix as a fenced block; nothing if it has none."""
-    lines = code_lines(fix.code)
-    is_diff = any(line.startswith(("+", "-")) for line in lines)
-    return fence(lines, "diff" if is_diff else "python") if lines else []
-
-
 def _evidence(finding: Finding) -> list[str]:
     rows = [[inline(evidence_name(item, quote=_ticked)), inline(evidence_value(item))]
             for item in finding.evidence]
@@ -73,7 +66,10 @@ def _fix(report: Report, finding: Finding, position: int, album: Album) -> Itera
     label = "Or" if position else "Fix"
     name = f"{finding.rule}-fix{position + 1}"
     yield from _said("Tried and dropped" if is_dropped(fix) else label, fix.summary)
-    yield fix_code(fix)
+    lines = code_lines(fix.code)
+    if lines:
+        is_diff = any(line.startswith(("+", "-")) for line in lines)
+        yield fence(lines, "diff" if is_diff else "python")
     yield from _said("Careful", fix.safety)
     yield from _said("Tried", trial_line(fix.trial))
     yield album.curves(report, trial_curves(fix), name)

@@ -75,7 +75,9 @@ def test_a_pipe_does_not_split_a_cell() -> None:
     rows = re.findall(r"<tr>(.*?)</tr>", _html(hostile()), flags=re.DOTALL)
 
     assert "a|b" in " ".join(rows)
-    assert {len(re.findall("<t[dh]", row)) for row in rows} <= {2, 3, 5}
+    tables = re.findall(r"<table>(.*?)</table>", _html(hostile()), flags=re.DOTALL)
+    for table in tables:
+        assert len({len(re.findall("<t[dh][ >]", row)) for row in table.split("</tr>")[:-1]}) == 1
 
 
 def test_a_fence_in_a_snippet_closes_nothing() -> None:
@@ -107,8 +109,8 @@ def test_what_to_do_first_stands_before_all_details() -> None:
     before, _, _ = render(failing()).partition("| --- |")
 
     assert "**Fix first: `dying-relu`** at `model.py:18:9`" in before
-    assert "**Do.** Use a leaky" in before
-    assert "F.leaky_relu(self.gate(x), 0.01)" in before
+    assert "**Do.** Use a leaky ReLU, which cannot die. Not tried." in before
+    assert "**Tried.** Helps: accuracy after 60 steps 11 % -> 87 %" in before
 
 
 @pytest.mark.parametrize("report", [failing(), healthy(), hostile(), deep()])
@@ -149,7 +151,7 @@ def test_without_a_folder_curves_are_lines_of_text() -> None:
 
 
 def test_the_model_is_a_table_with_its_findings() -> None:
-    assert "| `head.1` | Softmax |  | `model.py:19:62` | ❌ `double-softmax` |" in render(failing())
+    assert "`model.py:19:62` | ❌ `double-softmax` |" in render(failing())
 
 
 def test_what_was_not_judged_is_never_folded() -> None:
