@@ -202,10 +202,12 @@ def _limits(frame: _Frame) -> Iterator[str]:
 
 
 def _marks(frame: _Frame) -> Iterator[str]:
-    for position, (value, words) in enumerate(sorted(frame.chart.marks)):
-        x = frame.across(value)
-        # The words stand where there is more room, and none beside those of its neighbour.
-        is_left = x > (_LEFT + frame.right) / 2
+    marks = sorted(frame.chart.marks)
+    for position, (value, words) in enumerate(marks):
+        x, room = frame.across(value), 5 + _LETTER * len(words)
+        # Away from the neighbour, so that no words cross its line; alone, where there is more room.
+        wants_left = position == 0 if len(marks) > 1 else x > (_LEFT + frame.right) / 2
+        is_left = x - room > _LEFT if wants_left else x + room > frame.right
         anchor, beside = ("end", x - 5) if is_left else ("start", x + 5)
         lower = _LABEL_HEIGHT * position
         height = _TOP + 11 + lower if frame.has_low_lines else frame.floor - 6 - lower

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from auditor.finding import Finding, Fix, Severity
+from auditor.finding import SEVERITIES, Finding, Fix, Severity
 from auditor.report import Report
 
 from .outline import consequences_of, outline_of
 from .trials import is_dropped, together_line
-from .wording import plural, prose, trial_line, where
+from .wording import listed, plural, prose, trial_line, where
 
-_MOST = 2
+_MOST, _MOST_BELOW = 2, 4
+_NOUNS = {"error": "error", "warning": "warning", "info": "note"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,8 @@ class Lead:
         action: What to do about it.
         outcome: "helps", "no-effect", "harms" or "untried".
         tried: What the trial showed, or why there was none.
-        leads: How many other findings follow from it, in words; empty for none.
+        leads: What else follows from it ("2 errors: dying-relu and cannot-overfit"); empty for
+            nothing.
     """
 
     rule: str
@@ -66,13 +69,21 @@ def summary_of(report: Report) -> Summary:
 
 def _lead(report: Report, finding: Finding) -> Lead:
     fix = _advised(finding.fixes)
-    below = len(consequences_of(report, finding))
     return Lead(
         finding.rule, finding.severity, prose(finding.title), where(finding.place),
         prose(fix.summary) if fix else "", fix.trial.status if fix else "untried",
         _tried(fix) if fix else "",
-        f"{plural(below, 'other finding')} {'follows' if below == 1 else 'follow'} from it"
-        if below else "")
+        _below(consequences_of(report, finding)))
+
+
+def _below(found: Sequence[Finding]) -> str:
+    """Return how many findings of each severity there are, and the names of the first."""
+    if not found:
+        return ""
+    found = sorted(found, key=lambda below: SEVERITIES.index(below.severity))
+    counts = Counter(_NOUNS[below.severity] for below in found)
+    told = ", ".join(plural(count, noun) for noun, count in counts.items())
+    return f"{told}: {listed((below.rule for below in found), _MOST_BELOW)}"
 
 
 def _tried(fix: Fix) -> str:

@@ -72,7 +72,7 @@ def _first(report: Report) -> Iterator[str]:
     told = summary_of(report)
     for position, lead in enumerate(told.leads):
         place = f" at {code(lead.place)}" if lead.place else ""
-        leads = f" {inline(_sentence(lead.leads))}" if lead.leads else ""
+        leads = f" It leads to {inline(lead.leads)}." if lead.leads else ""
         yield (f"**{'Then' if position else 'Fix first'}: {code(lead.rule)}**{place}. "
                f"{inline(_sentence(lead.title))}{leads}")
         if lead.action:
