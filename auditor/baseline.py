@@ -12,12 +12,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from auditor.document import decode_text
+from auditor.document import read_limited
 from auditor.errors import ConfigError
 from auditor.finding import SEVERITIES, Finding, Severity
+from auditor.jsonfile import read_json
 from auditor.judge import overall
-from auditor.observation import Json
+from auditor.observation import Json, listed
 from auditor.report import Report
+from auditor.typed import misfit
 
 _SCHEMA = 1
 
@@ -46,16 +48,23 @@ def read_baseline(path: Path) -> tuple[Known, ...]:
     """
     hint = "Make one with --write-baseline."
     try:
-        data: Any = json.loads(decode_text(path.read_bytes(), str(path), ConfigError))
-        if data["schema"] != _SCHEMA:
-            raise ConfigError(f"{path} has schema {data['schema']!r}; this version reads schema "
-                              f"{_SCHEMA}.", hint=hint)
-        return tuple(_known(item) for item in data["known"])
+        raw = read_limited(path)
     except OSError as problem:
         raise ConfigError(f"{path} cannot be read: {problem.strerror}.", hint=hint) from problem
-    except (ValueError, KeyError, TypeError) as problem:
-        raise ConfigError(f"{path} is no baseline: {type(problem).__name__}: {problem}.",
-                          hint=hint) from problem
+    data: Any = read_json(raw, str(path), ConfigError, hint=hint)
+    try:
+        if not isinstance(data, dict):
+            raise TypeError("it is no object")
+        if data["schema"] != _SCHEMA:
+            raise ConfigError(f"{path} has schema {str(data['schema'])[:20]!r}; this version reads "
+                              f"schema {_SCHEMA}.", hint=hint)
+        if not isinstance(data["known"], list):
+            raise TypeError("known is no list")
+        return tuple(_known(item) for item in data["known"])
+    except KeyError as problem:
+        raise ConfigError(f"{path} is no baseline: it has no {problem}.", hint=hint) from problem
+    except (ValueError, TypeError) as problem:
+        raise ConfigError(f"{path} is no baseline: {problem}.", hint=hint) from problem
 
 
 def baseline_text(report: Report, earlier: Iterable[Known] = ()) -> str:
@@ -117,4 +126,8 @@ def _known(raw: Any) -> Known:
     severity = raw["severity"]
     if severity not in SEVERITIES:
         raise ValueError(f"{severity!r} is no severity")
-    return Known(str(raw["rule"]), severity, tuple(str(layer) for layer in raw["layers"]))
+    found = Known(raw["rule"], severity, listed(raw, "layers"))
+    wrong = misfit(found, Known)
+    if wrong:
+        raise TypeError(wrong.removeprefix("."))
+    return found

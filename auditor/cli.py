@@ -11,12 +11,17 @@ from typing import Any, TypeVar
 import click
 
 from auditor.errors import AuditorError
+from auditor.visible import visible, words_of
 
 # Exit codes; an error brings its own (`AuditorError.exit_code`).
 FAULT_OF_OURS, INTERRUPTED = 4, 130
+# Characters of an error's message; a pack may have ten mistakes, each with its line.
+_LONGEST = 4000
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _FILE = click.Path(dir_okay=False)
+# What the generators of python, numpy and torch all take.
+_SEED = click.IntRange(0, 2**32 - 1)
 
 
 class _Commands(click.Group):
@@ -33,11 +38,12 @@ class _Commands(click.Group):
             click.echo("interrupted", err=True)
             code = INTERRUPTED
         except AuditorError as problem:
-            click.echo(f"error: {problem}", err=True)
+            click.echo(f"error: {_shown(problem)}", err=True)
             code = problem.exit_code
         except Exception as problem:
             click.echo(
-                f"error: a fault of the auditor itself: {type(problem).__name__}: {problem}\n"
+                f"error: a fault of the auditor itself: {type(problem).__name__}: "
+                f"{_shown(problem)}\n"
                 "Run again with --debug for the traceback, and please report it.", err=True,
             )
             code = FAULT_OF_OURS
@@ -53,6 +59,11 @@ class _Commands(click.Group):
             if ctx.meta.get("debug"):
                 traceback.print_exc()
             raise
+
+
+def _shown(problem: Exception) -> str:
+    """Return a message as a terminal can show it; the user's strings in it may hold anything."""
+    return visible(words_of(problem, _LONGEST), keep="\n")
 
 
 def _remember_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
@@ -121,13 +132,15 @@ def main() -> None:
                  help="quick: no training trials; thorough: three seeds. [default: standard]"),
     click.option("--budget", metavar="TIME", help="Wall time for all probes. [default: 60s]"),
     click.option("--device", metavar="DEVICE", help="Where trials run. [default: cpu]"),
-    click.option("--seed", type=int, help="Of every trial. [default: 0]"),
+    click.option("--seed", type=_SEED, help="Of every trial. [default: 0]"),
     click.option("--save", type=_FILE, metavar="FILE",
                  help="Keep the observations, to judge them again with `audit diagnose`."),
     click.option("--no-cache", is_flag=True,
                  help="Measure, even if nothing has changed since an earlier run."),
     click.option("--no-trials", is_flag=True,
                  help="Do not try the fixes of what was found."),
+    click.option("--resume", is_flag=True,
+                 help="Go on with what an audit had measured that ended early."),
     click.option("--in-process", is_flag=True, envvar="AUDITOR_IN_PROCESS",
                  help="Run the target in this process, for debuggers; a crash loses the report."),
     *_JUDGING, *_NAMES,
@@ -159,7 +172,7 @@ def diagnose(observations: str, **options: Any) -> int:
     click.option("--yes", is_flag=True, help="With --apply: do not ask."),
     click.option("--budget", metavar="TIME", help="Wall time for probes and trials."),
     click.option("--device", metavar="DEVICE", help="Where trials run. [default: cpu]"),
-    click.option("--seed", type=int, help="Of every trial. [default: 0]"),
+    click.option("--seed", type=_SEED, help="Of every trial. [default: 0]"),
     click.option("--select", multiple=True, metavar="RULE",
                  help="Only this rule or category. Repeatable."),
     click.option("--ignore", multiple=True, metavar="RULE",

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from auditor.configform import ConfigEntry, FailOn, IgnoreEntry, Profile
-from auditor.document import Document, read_document
+from auditor.document import Document, read_document, read_limited
 from auditor.errors import AuditorError, ConfigError, UsageError, nearest
 from auditor.finding import Severity
 from auditor.ignores import Ignore
@@ -260,7 +260,7 @@ def _table(path: Path) -> Document | None:
 
 def _bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_limited(path)
     except OSError as problem:
         raise ConfigError(f"{path} cannot be read: {problem.strerror}.") from problem
 

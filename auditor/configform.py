@@ -39,7 +39,7 @@ class ConfigEntry(Strict):
     profile: Profile | None = Field(
         None, description="quick: no training trials; thorough: several seeds and more time.")
     budget: str | Number | None = Field(None, description="Wall time of all probes, like 90s.")
-    seed: int | None = Field(None, description="Of every trial.")
+    seed: int | None = Field(None, ge=0, lt=2**32, description="Of every trial.")
     device: Text | None = Field(None, description="Where trials run, like cpu or cuda.")
     select: list[Text] = Field([], description="Only these rules and categories.")
     ignore: list[IgnoreEntry] = Field(

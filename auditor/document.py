@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+import pathlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import yaml
 
 from auditor.errors import AuditorError
 from auditor.observation import Json
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
 
 Path: TypeAlias = "tuple[str | int, ...]"
 # 0-based line and column, and how many characters.
@@ -145,6 +149,16 @@ def read_document(data: bytes | str, name: str, error: type[AuditorError]) -> Do
     except yaml.YAMLError as fault:
         raise error(f"This is not valid YAML: {_first_line(fault)}.", where=name) from None
     return Document(name, value, lines, walk.values, walk.keys)
+
+
+def read_limited(path: Traversable | pathlib.Path, limit: int = MAX_BYTES) -> bytes:
+    """Return the bytes of a file, at most one more than the limit: a device may have no end.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file:
+        return file.read(limit + 1)
 
 
 def decode_text(

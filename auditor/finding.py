@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from auditor.observation import Json, Place, Scalar, decode, encode, encode_tree
+from auditor.observation import Json, Place, Scalar, decode, encode, encode_tree, listed
 
 Severity: TypeAlias = Literal["error", "warning", "info"]
 Confidence: TypeAlias = Literal["high", "medium", "low"]
@@ -164,10 +164,10 @@ class Finding:
         """
         raw: Any = {key: value for key, value in data.items() if key != "fingerprint"}
         raw["place"] = Place.from_json(raw["place"]) if raw.get("place") else None
-        raw["evidence"] = tuple(_evidence_from_json(item) for item in raw["evidence"])
-        raw["fixes"] = tuple(_fix_from_json(item) for item in raw["fixes"])
+        raw["evidence"] = tuple(_evidence_from_json(item) for item in listed(raw, "evidence"))
+        raw["fixes"] = tuple(_fix_from_json(item) for item in listed(raw, "fixes"))
         for key in ("layers", "causes", "consequences", "references"):
-            raw[key] = tuple(raw[key])
+            raw[key] = listed(raw, key)
         return cls(**raw)
 
 
@@ -202,5 +202,5 @@ def _evidence_from_json(raw: Any) -> Evidence:
 
 
 def _fix_from_json(raw: Any) -> Fix:
-    trial = {**raw["trial"], "resolves": tuple(raw["trial"]["resolves"])}
+    trial = {**raw["trial"], "resolves": listed(raw["trial"], "resolves")}
     return Fix(**{**raw, "trial": TrialOutcome(**trial)})

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import random
 import re
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TextIO
@@ -15,6 +17,9 @@ from typing import Any, TextIO
 import numpy as np
 import torch
 from torch import Tensor
+from torch._tensor_str import PRINT_OPTS
+
+from auditor.precision import Precision
 
 
 @contextmanager
@@ -105,10 +110,13 @@ class Defaults:
     device: torch.device
     grad: bool
     deterministic: tuple[bool, bool]
-    cudnn: tuple[bool, bool]
-    matmul_precision: str
+    cudnn: tuple[bool, bool, bool]
+    precision: Precision
     threads: int
     anomaly: bool
+    numpy_errors: Mapping[str, Any]
+    numpy_printing: Mapping[str, Any]
+    printing: Mapping[str, Any]
 
     @classmethod
     def now(cls) -> Defaults:
@@ -119,10 +127,14 @@ class Defaults:
             grad=torch.is_grad_enabled(),
             deterministic=(torch.are_deterministic_algorithms_enabled(),
                            torch.is_deterministic_algorithms_warn_only_enabled()),
-            cudnn=(torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic),
-            matmul_precision=torch.get_float32_matmul_precision(),
+            cudnn=(torch.backends.cudnn.enabled, torch.backends.cudnn.benchmark,
+                   torch.backends.cudnn.deterministic),
+            precision=Precision.now(),
             threads=torch.get_num_threads(),
             anomaly=torch.is_anomaly_enabled(),
+            numpy_errors=dict(np.geterr()),
+            numpy_printing=np.get_printoptions(),
+            printing=dict(vars(PRINT_OPTS)),
         )
 
     def apply(self) -> None:
@@ -136,13 +148,17 @@ class Defaults:
         # The call imports torch's compiler, which takes seconds, so it is made only if it has to.
         if Defaults.now().deterministic != self.deterministic:
             torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
-        torch.backends.cudnn.benchmark, torch.backends.cudnn.deterministic = self.cudnn
-        if torch.get_float32_matmul_precision() != self.matmul_precision:
-            torch.set_float32_matmul_precision(self.matmul_precision)
+        cudnn = torch.backends.cudnn
+        cudnn.enabled, cudnn.benchmark, cudnn.deterministic = self.cudnn
+        self.precision.apply()
         if torch.get_num_threads() != self.threads:
             torch.set_num_threads(self.threads)
         if torch.is_anomaly_enabled() != self.anomaly:
             torch.set_anomaly_enabled(self.anomaly)
+        np.seterr(**self.numpy_errors)
+        if np.get_printoptions() != self.numpy_printing:
+            np.set_printoptions(**self.numpy_printing)
+        vars(PRINT_OPTS).update(self.printing)
 
 
 @contextmanager
@@ -188,16 +204,56 @@ class Interpreter:
     argv: list[str]
     folder: str
     dont_write_bytecode: bool
+    recursion_limit: int
+    environment: dict[str, str]
 
     @classmethod
     def now(cls) -> Interpreter:
         """Return it as it is."""
-        return cls(list(sys.path), list(sys.argv), os.getcwd(), sys.dont_write_bytecode)
+        return cls(list(sys.path), list(sys.argv), os.getcwd(), sys.dont_write_bytecode,
+                   sys.getrecursionlimit(), dict(os.environ))
 
     def apply(self) -> None:
-        """Put it in place; `sys.path` and `sys.argv` stay the same lists."""
+        """Put it in place; `sys.path`, `sys.argv` and `os.environ` stay the same objects."""
         sys.path[:] = self.path
         sys.argv[:] = self.argv
         if os.getcwd() != self.folder:
             os.chdir(self.folder)
         sys.dont_write_bytecode = self.dont_write_bytecode
+        if sys.getrecursionlimit() != self.recursion_limit:
+            sys.setrecursionlimit(self.recursion_limit)
+        for name in os.environ.keys() - self.environment:
+            del os.environ[name]
+        for name, value in self.environment.items():
+            if os.environ.get(name) != value:
+                os.environ[name] = value
+
+
+@contextmanager
+def own_signals() -> Iterator[None]:
+    """Put the handlers of signals back that were changed inside.
+
+    Only Python's main thread can set them, so elsewhere there is nothing to do.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in signal.valid_signals()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            # None stands for a handler of C code, which can only be left as it is.
+            if handler is not None and signal.getsignal(number) != handler:
+                signal.signal(number, handler)
+
+
+@contextmanager
+def unchanged_process() -> Iterator[None]:
+    """Put back after everything that this module knows of the process."""
+    interpreter = Interpreter.now()
+    try:
+        with own_signals(), undisturbed():
+            yield
+    finally:
+        interpreter.apply()

@@ -42,6 +42,8 @@ from auditor.usercode import user_code
 
 # A model object's other initialisations come from running the file again: only a quick one is.
 _QUICK_SECONDS = 2.0
+# What was quick once takes longer on a machine that has become busy, and is waited for.
+_PATIENT_SECONDS = 30.0
 # The first run also imports the libraries, which a second one has for nothing.
 _QUICK_FIRST_SECONDS = 20.0
 
@@ -77,8 +79,7 @@ def load(
             home.on_leaving(keepsakes.restore)
             target = _ready_made(parsed, namespace)
             if target is None:
-                target = _target(namespace, seed, partial(home.run_again, _QUICK_SECONDS)
-                                 if quick else None)
+                target = _target(namespace, seed, _again(home) if quick else None)
             if home.steps_at_import:
                 target = replace(target, notes=(*target.notes, _trained(home.steps_at_import)))
         forget(*home.values())
@@ -214,6 +215,19 @@ def _ready_made(spec: Spec, namespace: Namespace) -> Target | None:
         namespace.choose("model", spec.attribute)
         return None
     return next((v for v in namespace.values.values() if isinstance(v, Target)), None)
+
+
+def _again(home: Surroundings) -> Callable[[], ModuleType]:
+    """Return what runs the file once more; only the first such run has to be quick."""
+    seconds = _QUICK_SECONDS
+
+    def run() -> ModuleType:
+        nonlocal seconds
+        module = home.run_again(seconds)
+        seconds = _PATIENT_SECONDS
+        return module
+
+    return run
 
 
 def _trained(steps: int) -> str:

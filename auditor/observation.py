@@ -181,15 +181,14 @@ class Observation:
         plain = {name: raw[name] for name in _PLAIN_FIELDS if name in raw}
         return cls(
             **plain,
-            measurements=tuple(_measurement(item) for item in raw.get("measurements") or ()),
-            series=tuple(_series(item) for item in raw.get("series") or ()),
+            measurements=tuple(_measurement(item) for item in listed(raw, "measurements")),
+            series=tuple(_series(item) for item in listed(raw, "series")),
             absent=dict(raw.get("absent") or {}),
             missed=dict(raw.get("missed") or {}),
             places={k: Place.from_json(v) for k, v in dict(raw.get("places") or {}).items()},
-            notes=tuple(raw.get("notes") or ()),
+            notes=listed(raw, "notes"),
             tables=dict(raw.get("tables") or {}),
         )
-
 
 
 def accounted(observation: Observation, yields: Sequence[Quantity]) -> Observation:
@@ -235,6 +234,18 @@ def decode(value: Json) -> Scalar:
     raise TypeError(f"{type(value).__name__} is no measured value")
 
 
+def listed(raw: Mapping[str, Any], key: str) -> tuple[Any, ...]:
+    """Return the list under a key; nothing where there is none.
+
+    Raises:
+        TypeError: Something else stands there; a text would fall apart into its letters.
+    """
+    found = raw.get(key)
+    if found is not None and not isinstance(found, list):
+        raise TypeError(f"{key} is no list")
+    return tuple(found or ())
+
+
 def encode_tree(value: object) -> Json:
     """Return nested dicts and lists with every scalar encoded."""
     if isinstance(value, Mapping):
@@ -250,7 +261,9 @@ def _measurement(raw: Any) -> Measurement:
 
 
 def _series(raw: Any) -> Series:
-    axes = {axis: tuple(decode(value) for value in raw[axis]) for axis in ("x", "y")}
+    axes = {axis: tuple(decode(value) for value in listed(raw, axis)) for axis in ("x", "y")}
+    if len(axes["x"]) != len(axes["y"]):
+        raise ValueError("the axes of a series have different lengths")
     return Series(**{**raw, **axes})
 
 

@@ -80,14 +80,28 @@ def plan_outputs(
     for path in files:
         if str(path) == "-":
             raise UsageError("--output takes a file.", hint="--format NAME writes to stdout.")
-        if not path.absolute().parent.is_dir():
-            raise UsageError(f"The folder of {path} does not exist.")
+        check_place(path)
     chosen = [
         (path, renderer_for(path, renderers, format_name if path is files[-1] else None))
         for path in files
     ]
     screen = TERMINAL if files or not format_name else format_name
     return chosen, named_renderer(screen, renderers)
+
+
+def check_place(path: Path) -> None:
+    """Check that a file can be written at a place, and that it is no program of the user's.
+
+    Raises:
+        UsageError: Its folder does not exist, it is a folder, or it is Python source.
+    """
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"The folder of {path} does not exist.")
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder.")
+    if path.suffix == ".py":
+        raise UsageError(f"{path} has the name of a Python file, and would be replaced.",
+                         hint="Choose another name for the output.")
 
 
 def write_report(path: Path, renderer: Renderer, report: Report) -> None:
@@ -155,6 +169,18 @@ def write_screen(report: Report, renderer: Renderer, *, verbose: bool) -> None:
     from rich.console import Console
 
     renderer.write(report, Console(markup=False, highlight=False, emoji=False), verbose)
+
+
+def let_go_of_stdout() -> None:
+    """Send what is still to come on standard output nowhere: it cannot be written."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, sys.stdout.fileno())
+    except (OSError, ValueError):
+        # It is no file of the system's.
+        return
+    finally:
+        os.close(nowhere)
 
 
 def _is_special(path: Path) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from auditor.condition import Condition, NameKind, compile_condition
-from auditor.document import Document
+from auditor.document import Document, read_limited
 from auditor.document import Path as Position
 from auditor.errors import PackError, nearest
 from auditor.expression import ConditionError
@@ -41,7 +41,7 @@ def load_pack(source: Traversable | Path, name: str = "") -> tuple[Rule, ...]:
     """
     name = name or (str(source) if isinstance(source, Path) else source.name)
     try:
-        data = source.read_bytes()
+        data = read_limited(source)
     except OSError as problem:
         raise PackError(f"The rule pack {name} cannot be read: {problem.strerror}.") from problem
     return parse_pack(data, name)

@@ -9,9 +9,11 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from auditor.errors import AuditFailed, ObservationError
 from auditor.finding import SEVERITIES, Finding, Severity, Verdict
-from auditor.observation import Json, Observation, Place, Quantity, encode_tree
+from auditor.observation import Json, Observation, Place, Quantity, encode_tree, listed
+from auditor.typed import misfit
 
 SCHEMA = 1
+_LISTS = ("findings", "layers", "observations", "probes", "notes")
 Overall: TypeAlias = Literal["fail", "warn", "pass", "incomplete"]
 
 
@@ -126,9 +128,10 @@ class JointTrial:
     def from_json(cls, data: Any) -> JointTrial:
         """Return the trial that `to_json` wrote."""
         return cls(
-            data["measure"], data["steps"], _numbers(data["as_is"]), _numbers(data["together"]),
-            tuple(JointFix(fix["rule"], fix["remedy"], _numbers(fix["without"]),
-                           _numbers(fix["alone"]), fix["needed"]) for fix in data["fixes"]),
+            data["measure"], data["steps"], _numbers(data, "as_is"), _numbers(data, "together"),
+            tuple(JointFix(fix["rule"], fix["remedy"], _numbers(fix, "without"),
+                           _numbers(fix, "alone"), fix["needed"])
+                  for fix in listed(data, "fixes")),
         )
 
 
@@ -247,32 +250,43 @@ class Report:
             raise ObservationError("This is no audit report: it has no `schema`.")
         if data["schema"] != SCHEMA:
             raise ObservationError(
-                f"This report has schema {data['schema']!r}; this version reads schema {SCHEMA}.",
-                hint="Run the audit again with this version.",
+                f"This report has schema {str(data['schema'])[:20]!r}; this version reads schema "
+                f"{SCHEMA}.", hint="Run the audit again with this version.",
             )
+        missing = [key for key in _LISTS if key not in data]
+        if missing:
+            raise _damaged(f"it has no '{missing[0]}'")
         try:
-            return cls(
+            found = cls(
                 verdict=data["verdict"],
-                findings=tuple(Finding.from_json(item) for item in data["findings"]),
+                findings=tuple(Finding.from_json(item) for item in listed(data, "findings")),
                 verdicts={k: Verdict(**v) for k, v in data["verdicts"].items()},
                 rules={k: RuleSummary(**v) for k, v in data["rules"].items()},
                 target=data["target"],
-                layers=tuple(_layer(row) for row in data["layers"]),
+                layers=tuple(_layer(row) for row in listed(data, "layers")),
                 environment=data["environment"],
-                observations=tuple(Observation.from_json(item) for item in data["observations"]),
-                probes=tuple(ProbeRun(**{**item, "yields": tuple(item["yields"])})
-                             for item in data["probes"]),
+                observations=tuple(Observation.from_json(item)
+                                   for item in listed(data, "observations")),
+                probes=tuple(ProbeRun(**{**item, "yields": listed(item, "yields")})
+                             for item in listed(data, "probes")),
                 joint=JointTrial.from_json(data["joint"]) if data.get("joint") else None,
-                notes=tuple(data["notes"]),
-                remarks=tuple(data.get("remarks", ())),
+                notes=listed(data, "notes"),
+                remarks=listed(data, "remarks"),
                 quantities={k: Quantity(name=k, **v) for k, v in data["quantities"].items()},
                 version=data["auditor"],
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as problem:
-            raise ObservationError(
-                f"This report is damaged: {type(problem).__name__}: {problem}.",
-                hint="Run the audit again.",
-            ) from problem
+        except KeyError as problem:
+            raise _damaged(f"it has no {problem}") from problem
+        except (TypeError, ValueError, AttributeError) as problem:
+            raise _damaged(str(problem)) from problem
+        wrong = misfit(found, cls)
+        if wrong:
+            raise _damaged(wrong.removeprefix("."))
+        return found
+
+
+def _damaged(how: str) -> ObservationError:
+    return ObservationError(f"This report is damaged: {how}.", hint="Run the audit again.")
 
 
 def _told(findings: Sequence[Finding]) -> str:
@@ -285,8 +299,8 @@ def _told(findings: Sequence[Finding]) -> str:
     return "\n".join(lines)
 
 
-def _numbers(values: Any) -> tuple[float, ...]:
-    return tuple(float(value) for value in values)
+def _numbers(data: Any, key: str) -> tuple[float, ...]:
+    return tuple(float(value) for value in listed(data, key))
 
 
 def _layer(row: dict[str, Any]) -> Layer:

@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from auditor.errors import TargetError
+from auditor.visible import shortened
 
 _ATTRIBUTE = re.compile(r"(?P<head>.+):(?P<attribute>[^\W\d]\w*(?:\.[^\W\d]\w*)*)\Z")
+# Of a file, in the systems that we know; asking for a longer one is an error.
+_LONGEST_NAME = 255
 _MODULE = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*\Z")
 
 
@@ -46,6 +49,8 @@ def parse_spec(text: str) -> Spec:
     match = _ATTRIBUTE.match(text)
     head, attribute = (match["head"], match["attribute"]) if match else (text, "")
     path = Path(head).expanduser()
+    if len(path.name) > _LONGEST_NAME:
+        raise TargetError(f"There is no file {shortened(head, _LONGEST_NAME)}.")
     if path.is_dir():
         raise TargetError(
             f"{head} is a folder, not a Python file.",

@@ -9,18 +9,20 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
+import math
 import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from auditor.errors import TargetError, TargetTimeout
-from auditor.isolation import Defaults, Interpreter, eagerly
+from auditor.isolation import Defaults, Interpreter, eagerly, own_signals
 from auditor.sourcemap import place_of_caller
 from auditor.spec import Spec
 from auditor.usercode import code_frame, is_users, user_code
@@ -32,7 +34,7 @@ _LATE = frozenset({
     "filelock", "fsspec", "jinja2", "markupsafe", "mpmath", "networkx", "numpy", "packaging",
     "pydantic", "rich", "scipy", "sympy", "typing_extensions", "yaml",
 })
-# A file that is still taking optimizer steps by then runs its whole training.
+# A file that is still taking optimizer steps so long after its first runs its whole training.
 _TRAINING_SECONDS = 10.0
 _GUARD = """Only define things at the top of the file, and put what runs behind the guard:
 
@@ -73,7 +75,7 @@ class Surroundings:
         _load_shadowed(self._spec, self._displaced)
         outer, defaults = Interpreter.now(), Defaults.now()
         self._before = dict(sys.modules)
-        with warnings.catch_warnings(), eagerly():
+        with warnings.catch_warnings(), eagerly(), own_signals():
             self._enter(outer)
             self._inside += 1
             try:
@@ -143,8 +145,9 @@ class Surroundings:
     def _enter(self, outer: Interpreter) -> None:
         if self._interpreter is None:
             path = [f for f in sys.path if f not in self._spec.folders]
-            self._interpreter = Interpreter(
-                [*self._spec.folders, *path], [str(self._spec.file)], outer.folder, True,
+            self._interpreter = replace(
+                outer, path=[*self._spec.folders, *path], argv=[str(self._spec.file)],
+                dont_write_bytecode=True,
             )
         self._interpreter.apply()
         for name in self._displaced:
@@ -179,10 +182,13 @@ class Surroundings:
 def _watching_training(given: str) -> Iterator[list[None]]:
     """Yield the list of optimizer steps that are taken inside; a long training is stopped."""
     steps: list[None] = []
-    begin = time.monotonic()
+    begin = math.inf
 
     def after_step(*_: object) -> None:
+        nonlocal begin
         steps.append(None)
+        # Importing libraries before the first step, which may take long, is no training.
+        begin = min(begin, time.monotonic())
         if time.monotonic() - begin > _TRAINING_SECONDS:
             place = place_of_caller()
             where = code_frame(place.file, place.line) if place is not None else ""
@@ -265,7 +271,7 @@ def _startup_modules() -> frozenset[str]:
 def _imported_names(file: Path) -> set[str]:
     try:
         tree = ast.parse(file.read_bytes())
-    except (SyntaxError, ValueError, OSError):
+    except (SyntaxError, ValueError, OSError, RecursionError, MemoryError):
         # Running the file says what is wrong with it, with its line.
         return set()
     names: set[str] = set()

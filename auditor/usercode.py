@@ -18,9 +18,12 @@ from types import FrameType, TracebackType
 from typing import Any
 
 from auditor.errors import AuditorError, TargetError, TargetTimeout
+from auditor.visible import shortened, words_of
 
 _HERE = os.path.dirname(os.path.realpath(__file__))
 _RING_AGAIN_SECONDS = 1.0
+# Characters of a source line in a code frame.
+_SHOWN = 400
 
 
 @contextmanager
@@ -69,7 +72,8 @@ def user_code(doing: str, *, seconds: float | None = None) -> Iterator[None]:
     except BaseException as problem:
         # The user may have made an exception that no `except Exception` catches.
         raise TargetError(
-            f"{_sentence(doing)} failed: {type(problem).__name__}: {problem}".rstrip(": "),
+            f"{_sentence(doing)} failed: {type(problem).__name__}: {words_of(problem)}"
+            .rstrip(": "),
             where=_syntax_frame(problem) or frame_of(problem.__traceback__),
         ) from problem
 
@@ -85,7 +89,7 @@ def frame_of(trace: TracebackType | None) -> str:
 
 def code_frame(file: str, line: int) -> str:
     """Return `--> file:line` and the source line itself."""
-    text = linecache.getline(file, line).rstrip()
+    text = shortened(linecache.getline(file, line).rstrip(), _SHOWN)
     return f"  --> {shown_path(file)}:{line}\n   | {text}"
 
 
@@ -101,7 +105,8 @@ def shown_path(file: str) -> str:
 @lru_cache(maxsize=4096)
 def is_users(file: str) -> bool:
     """Tell whether a source file is the user's: not ours, not the library's, not Python's."""
-    if file.startswith("<"):
+    # Compiled extensions name sources that were there when they were built.
+    if file.startswith("<") or not (os.path.isabs(file) or os.path.exists(file)):
         return False
     path = os.path.realpath(file)
     return not path.startswith(_library_folders())
@@ -203,7 +208,9 @@ def _syntax_frame(problem: BaseException) -> str:
     if not is_users(problem.filename):
         return ""
     text = (problem.text or "").rstrip()
-    caret = f"\n   | {' ' * (problem.offset - 1)}^" if problem.offset and text else ""
+    is_shown = problem.offset and text and len(text) <= _SHOWN
+    caret = f"\n   | {' ' * (problem.offset - 1)}^" if problem.offset and is_shown else ""
+    text = shortened(text, _SHOWN)
     return f"  --> {shown_path(problem.filename)}:{problem.lineno}\n   | {text}{caret}"
 
 
