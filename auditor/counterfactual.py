@@ -223,7 +223,13 @@ class _Judge:
 
 
 def divided(stored: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-    """Return the batches to train on and those that judge, apart when there are enough."""
-    judges = list(stored[-min(JUDGES, len(stored)):])
-    train = list(stored[:-len(judges)])
+    """Return the batches to train on and those that judge, apart when there are enough.
+
+    The odd last batch of an epoch judges nothing: it is small, and trains as it does with the user.
+    """
+    ordered = list(stored)
+    if len(ordered) > JUDGES and batches.length(ordered[-1]) < batches.length(ordered[0]):
+        ordered.insert(0, ordered.pop())
+    judges = ordered[-min(JUDGES, len(ordered)):]
+    train = ordered[:-len(judges)]
     return (train, judges) if len(train) >= 2 * len(judges) else (list(stored), judges)

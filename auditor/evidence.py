@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from auditor.finding import Finding, Fix, TrialOutcome, Verdict
 from auditor.report import Report
@@ -14,6 +14,25 @@ _CONFIRMED = "the trial confirms the cause"
 # Categories that are judged by how a model moves.
 MOVING = frozenset({"activation", "gradient", "learning-rate"})
 _ORDER = {"helps": 0, "untried": 1, "no-effect": 2, "harms": 3}
+
+
+@dataclass
+class Shown:
+    """What trials have shown of causes.
+
+    Attributes:
+        behind: Rules that were found only on a mended copy.
+        resolves: Rule that was mended alone -> findings that were gone then.
+        together: Findings that were gone with all of them mended.
+        without: Rule that alone was left as it is -> verdict of every rule on that copy.
+        stands: Consequences that outlive their causes, and whose own fix helps.
+    """
+
+    behind: set[str] = field(default_factory=set)
+    resolves: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    together: tuple[str, ...] = ()
+    without: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    stands: set[str] = field(default_factory=set)
 
 
 def recommended(fixes: Sequence[Fix]) -> tuple[Fix, ...]:
@@ -42,9 +61,9 @@ def with_trials(report: Report, former: Report) -> Report:
     kept = {finding.fingerprint for finding in (*findings, *behind)}
     # What all fixes did together says nothing of another set of findings.
     joint = report.joint if kept >= set(tried) else None
+    shown = Shown({finding.rule for finding in behind}, resolves)
     return explained_by_trial(
-        replace(report, findings=(*findings, *behind), joint=joint),
-        {finding.rule for finding in behind}, resolves)
+        replace(report, findings=(*findings, *behind), joint=joint), shown)
 
 
 def revealed(report: Report, mended: Report) -> list[Finding]:
@@ -71,40 +90,55 @@ def learns_nothing(report: Report) -> bool:
     return found is not None and found.verdict == "fired"
 
 
-def explained_by_trial(
-    report: Report, behind: Collection[str], resolves: Mapping[str, Collection[str]],
-    together: Collection[str] = (),
-) -> Report:
+def explained_by_trial(report: Report, shown: Shown) -> Report:
     """Return the report with the causes that the trials have shown.
 
     Args:
         report: With the outcomes; findings that were hidden stand at its end.
-        behind: Rules that were found only on the mended copy.
-        resolves: Rule that was mended alone -> findings that were gone then.
-        together: Findings that were gone with all of them mended.
+        shown: By the trials.
     """
-    hiders = ", ".join(rule for rule in resolves if rule not in behind) or "the other findings"
-    verdicts = {**report.verdicts, **{
-        rule: Verdict("fired", f"{_BEHIND} {hiders} mended") for rule in behind}}
+    hiders = ", ".join(rule for rule in shown.resolves if rule not in shown.behind)
+    told = f"{_BEHIND} {hiders or 'the other findings'} mended"
+    verdicts = {**report.verdicts, **{rule: Verdict("fired", told) for rule in shown.behind}}
     findings = {finding.rule: finding for finding in report.findings if not finding.ignored}
     aside = tuple(finding for finding in report.findings if finding.ignored)
-    for cause, gone in resolves.items():
+    for rule in shown.stands:
+        _stand_alone(findings, rule)
+    for cause, gone in shown.resolves.items():
         for rule in gone:
-            if _is_shown(cause, rule, findings, resolves):
+            if _overrules(cause, rule, findings, shown.resolves):
+                _unlink(findings, rule, cause)
+            if _is_shown(cause, rule, findings, shown.resolves):
                 _link(findings, cause, rule)
-    mended = [rule for rule in findings if _helps(findings[rule])]
-    for rule in together:
-        if rule in findings and rule not in mended and not findings[rule].causes:
-            for cause in mended:
-                if _is_shown(cause, rule, findings, resolves):
-                    _link(findings, cause, rule)
+    _explain_together(findings, shown)
     ordered = _in_order(list(findings.values()))
     return replace(report, findings=(*ordered, *aside), verdicts=verdicts)
 
 
+def _explain_together(findings: dict[str, Finding], shown: Shown) -> None:
+    """Explain what was gone with everything mended: by the faults that bring it back."""
+    mended = [rule for rule in findings if _helps(findings[rule])]
+    for rule in shown.together:
+        if rule not in findings or rule in mended:
+            continue
+        back = [cause for cause, seen in shown.without.items()
+                if cause in findings and seen.get(rule) == "fired"]
+        for cause in back:
+            # What brings it back is no consequence of it.
+            _unlink(findings, rule, cause)
+        for cause in findings[rule].causes:
+            if back and shown.without.get(cause, {}).get(rule) == "clear":
+                _unlink(findings, cause, rule)
+        if not shown.without and not findings[rule].causes:
+            back = mended
+        for cause in back:
+            if _is_shown(cause, rule, findings, shown.resolves):
+                _link(findings, cause, rule)
+
+
 def _is_shown(
     cause: str, rule: str, findings: Mapping[str, Finding],
-    resolves: Mapping[str, Collection[str]],
+    resolves: Mapping[str, Sequence[str]],
 ) -> bool:
     """Tell whether mending one finding shows it to be the cause of another."""
     if rule == cause or rule not in findings or cause not in findings:
@@ -114,6 +148,15 @@ def _is_shown(
     # A root whose own fix helps stands for itself.
     alone = not findings[rule].causes and _helps(findings[rule])
     return not (mutual or alone) and rule not in _above(cause, findings)
+
+
+def _overrules(
+    cause: str, rule: str, findings: Mapping[str, Finding],
+    resolves: Mapping[str, Sequence[str]],
+) -> bool:
+    """Tell whether a finding that was told to be another one's cause went away with that one."""
+    return (cause in findings and rule in findings and rule in findings[cause].causes
+            and not _helps(findings[rule]) and cause not in resolves.get(rule, ()))
 
 
 def _helps(finding: Finding) -> bool:
@@ -141,6 +184,24 @@ def _link(findings: dict[str, Finding], cause: str, rule: str) -> None:
         causes=tuple(dict.fromkeys((*below.causes, cause))))
     findings[cause] = replace(
         above, consequences=tuple(dict.fromkeys((*above.consequences, rule))))
+
+
+def _unlink(findings: dict[str, Finding], cause: str, rule: str) -> None:
+    above, below = findings[cause], findings[rule]
+    findings[rule] = replace(below, causes=tuple(c for c in below.causes if c != cause))
+    findings[cause] = replace(
+        above, consequences=tuple(c for c in above.consequences if c != rule))
+
+
+def _stand_alone(findings: dict[str, Finding], rule: str) -> None:
+    """Make a root of a consequence that was still there with its causes mended."""
+    causes = findings[rule].causes
+    for cause in causes:
+        if cause in findings:
+            _unlink(findings, cause, rule)
+    said = f" With {', '.join(causes)} mended it was still there: it stands for itself."
+    findings[rule] = replace(
+        findings[rule], causes=(), message=findings[rule].message + said)
 
 
 def _in_order(findings: Sequence[Finding]) -> tuple[Finding, ...]:

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from auditor.candidate import Candidate
+from auditor.collected import Bounds
 from auditor.errors import AuditorError
-from auditor.evidence import MOVING
+from auditor.evidence import MOVING, learns_nothing
 from auditor.isolation import undisturbed
 from auditor.journal import Journal
 from auditor.judge import overall
@@ -21,12 +22,14 @@ from auditor.rule import Rule
 from auditor.session import Session, Settings
 from auditor.store import BatchStore
 from auditor.target import Target
-from auditor.tryout import Bounds, Tryout
+from auditor.tryout import Tryout
 
 # What the probes leave of the budget for the trials.
 RESERVE = 0.2
 # One look at a mended copy by the cheap probes; with the race of learning rates.
 _LOOK_SECONDS, _LONG_LOOK_SECONDS = 5.0, 15.0
+# With a large budget a look may take this part of what is left.
+_LOOK_SHARE, _LONG_LOOK_SHARE = 0.05, 0.15
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ def tried(
         audited: Of the report.
         deadline: `time.monotonic()` at which the trials end.
     """
-    wanted = sum(fix.remedy in audited.remedies for finding in report.roots
+    wanted = sum(fix.remedy in audited.remedies for finding in report.findings
                  if finding.severity != "info" and finding.is_open for fix in finding.fixes)
     if not wanted:
         return report, {}
@@ -95,12 +98,15 @@ def _again(
     """Audit a mended copy with the probes of the rules that matter now."""
     names = {rule for rule, found in report.verdicts.items()
              if found.verdict in ("fired", "masked")}
+    # Where nothing was learned, a mended copy may be the first to show a signal and a gradient.
+    moves = long or learns_nothing(report)
     rules = [rule for rule in audited.rules
-             if rule.id in names or (long and rule.category in MOVING)]
-    most = _LONG_LOOK_SECONDS if long else _LOOK_SECONDS
+             if rule.id in names or (moves and rule.category in MOVING)]
     left = max(deadline - time.monotonic(), 0.0)
+    most = max(_LONG_LOOK_SECONDS, _LONG_LOOK_SHARE * left) if long else max(
+        _LOOK_SECONDS, _LOOK_SHARE * left)
     settings = replace(
-        audited.settings, budget_seconds=most if math.isinf(left) else min(most, left),
+        audited.settings, budget_seconds=min(most, left),
         quick=not long, notes=(), on_progress=lambda progress: None, journal=Journal())
     try:
         return Session(target, rules, audited.probes, settings).run()

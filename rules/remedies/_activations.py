@@ -31,7 +31,7 @@ def exchanged(target: Target, new: Mapping[str, Callable[[], nn.Module]]) -> Tar
     def change(model: nn.Module) -> None:
         for path, make in modules.items():
             if ":" not in path and path:
-                _replace(model, path, make())
+                put_in_place(model, path, make())
 
     calls: dict[str, Function] = {
         subject: _as_function(make()) for subject, make in modules.items()}
@@ -89,7 +89,7 @@ class _LastActivation:
         return self._made.get(node, "")
 
 
-def _replace(model: nn.Module, path: str, new: nn.Module) -> None:
+def put_in_place(model: nn.Module, path: str, new: nn.Module) -> None:
     """Put a module where another one stands, under all of its names."""
     old = model.get_submodule(path)
     for holder in list(model.modules()):

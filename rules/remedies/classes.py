@@ -1,4 +1,4 @@
-"""Class weights against rare classes."""
+"""Losses against rare classes: class weights, and the focal loss."""
 
 from __future__ import annotations
 
@@ -8,9 +8,14 @@ from typing import Any, ClassVar
 import torch
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
+from auditor.losscall import LossCalls
 from auditor.mending import with_calls
+from auditor.recorder import watching
 from auditor.remedy import CannotMend, Case, Mended
 from auditor.sourceedit import Edit
+from auditor.trial import Bench
+
+_GAMMA = 2.0
 
 
 class ClassWeights:
@@ -39,6 +44,46 @@ class ClassWeights:
             lambda target: with_calls(target, instead), keeps_loss=False, balanced=True,
             edits=(Edit("set-keyword", place, "weight", f"torch.tensor([{text}])"),)
             if place else ())
+
+
+class FocalLoss:
+    """Plays down the samples that are right already."""
+
+    name: ClassVar[str] = "focal-loss"
+    says: ClassVar[str] = "uses the focal loss in place of cross-entropy"
+
+    def mend(self, case: Case) -> Mended:
+        """Return the target with the focal loss; it is judged by the mean recall over classes.
+
+        Raises:
+            CannotMend: No cross-entropy over classes is taken.
+
+        Source: Lin et al. 2017, Focal Loss for Dense Object Detection, arXiv:1708.02002.
+        """
+        if not case.look(_takes_cross_entropy):
+            raise CannotMend("the loss is no cross-entropy over class numbers")
+
+        def instead(_: str, function: Callable[..., Any]) -> Callable[..., Any] | None:
+            return _focal if function is F.cross_entropy else None
+
+        return Mended(
+            lambda target: with_calls(target, instead), keeps_loss=False, balanced=True)
+
+
+def _takes_cross_entropy(bench: Bench, batch: Any) -> bool:
+    calls = LossCalls()
+    with watching(bench.model, calls):
+        bench.loss(batch)
+    return any(call.name == "cross_entropy" and not call.target.is_floating_point()
+               for call in calls.calls if isinstance(call.target, torch.Tensor))
+
+
+def _focal(input: torch.Tensor, target: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+    settings = {**_named(args), **kwargs, "reduction": "none"}
+    losses = F.cross_entropy(input, target, **settings)
+    counted = target != settings.get("ignore_index", -100)
+    focal = (1.0 - torch.exp(-losses)) ** _GAMMA * losses
+    return focal[counted].mean()
 
 
 def _weighted(weights: torch.Tensor) -> Callable[..., Any]:

@@ -1,13 +1,16 @@
-"""Dropout: lower, or on."""
+"""Dropout: lower, on, or in training only."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
-from auditor.mending import with_model
+from auditor.functions import DROPOUTS
+from auditor.mending import with_calls, with_model
 from auditor.remedy import CannotMend, Case, Mended
 from auditor.sourceedit import Edit
 from auditor.trial import set_dropout
@@ -68,6 +71,25 @@ class DropoutOn:
 
         return Mended(lambda target: with_model(target, change), judges="validation",
                       says=f"Drop half of the units of {listed(paths)}.")
+
+
+class DropoutInTraining:
+    """Switches dropout that is called in `forward` off where nothing is trained."""
+
+    name: ClassVar[str] = "dropout-in-training"
+    says: ClassVar[str] = "drops values in training only"
+
+    def mend(self, case: Case) -> Mended:
+        """Return the target whose dropout calls do nothing in evaluation."""
+        return Mended(lambda target: with_calls(target, lambda _, function: (
+            partial(_in_training, function) if function in DROPOUTS else None)))
+
+
+def _in_training(function: Any, *args: Any, **kwargs: Any) -> Any:
+    # What evaluates takes no gradients; a mode is not known where the call is made.
+    if torch.is_grad_enabled():
+        return function(*args, **kwargs)
+    return args[0] if args else kwargs["input"]
 
 
 def _dropped(module: nn.Module, _: Any, output: Tensor) -> Tensor:

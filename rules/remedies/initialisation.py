@@ -20,6 +20,7 @@ from ._layers import following, graph_of, listed, module_at, tuple_code
 
 _HE = 'nn.init.kaiming_normal_({}.weight, nonlinearity="relu")'
 _BIAS = "if {0}.bias is not None:\n    nn.init.zeros_({0}.bias)"
+_LECUN = 'nn.init.kaiming_normal_({}.weight, nonlinearity="linear")'
 _XAVIER = "nn.init.xavier_normal_({}.weight)"
 _RECURRENT = (
     "for name, p in {}.named_parameters():\n"
@@ -35,7 +36,7 @@ class Start:
 
     Attributes:
         path: Of the module.
-        kind: "he", "xavier" or "recurrent".
+        kind: "he", "lecun", "xavier" or "recurrent".
     """
 
     path: str
@@ -43,7 +44,7 @@ class Start:
 
 
 class Reinitialise:
-    """Draws weights by He before rectifiers and Xavier elsewhere, and sets biases to zero."""
+    """Draws weights by He before rectifiers, LeCun before SELU, Xavier elsewhere; biases zero."""
 
     name: ClassVar[str] = "reinitialise"
     says: ClassVar[str] = "starts layers by He or Xavier, whatever activation follows, biases zero"
@@ -54,8 +55,28 @@ class Reinitialise:
         Raises:
             CannotMend: The weights are pretrained, or no layer has weights of its own.
         """
-        _only_fresh(case.target)
+        only_fresh(case.target)
         return mended_starts(starts_of(case, graph_of(case)))
+
+
+class ReinitialiseBefore:
+    """Starts the layers anew that feed the activations at fault, biases at zero."""
+
+    name: ClassVar[str] = "reinitialise-before"
+    says: ClassVar[str] = "starts the layers before the activations at fault by He or Xavier"
+
+    def mend(self, case: Case) -> Mended:
+        """Return the target with the layers before the finding's activations started anew.
+
+        Raises:
+            CannotMend: The weights are pretrained, or no layer feeds these activations.
+        """
+        only_fresh(case.target)
+        graph = graph_of(case)
+        named = set(case.finding.layers)
+        fed = [use for use in graph.layers
+               if (call := following(use)) is not None and call.subject in named]
+        return mended_starts(_starts(fed))
 
 
 class ZeroBiases:
@@ -70,7 +91,7 @@ class ZeroBiases:
         Raises:
             CannotMend: The weights are pretrained, or the layers have no biases.
         """
-        _only_fresh(case.target)
+        only_fresh(case.target)
         paths = case.look(lambda bench, _: [
             path for path in case.finding.layers
             if isinstance(getattr(module_at(bench.model, path), "bias", None), Tensor)])
@@ -108,11 +129,16 @@ def starts_of(
         named = set()
     if rectified:
         named = {use.name for use in graph.layers if following(use) in rectified}
+    return _starts([use for use in graph.layers if not named or use.name in named],
+                   rectified=bool(rectified))
+
+
+def _starts(layers: Sequence[LayerUse], *, rectified: bool = False) -> list[Start]:
     uses: dict[str, LayerUse] = {}
-    for use in graph.layers:
-        if _can_start(use) and (not named or use.name in named):
+    for use in layers:
+        if _can_start(use):
             uses.setdefault(use.name, use)
-    found = [Start(use.name, _kind(use, bool(rectified))) for use in uses.values()]
+    found = [Start(use.name, _kind(use, rectified)) for use in uses.values()]
     if not found:
         raise CannotMend("no layer with weights of its own is at fault")
     return found
@@ -130,7 +156,12 @@ def mended_starts(starts: Sequence[Start]) -> Mended:
         edits=(Edit("after-construction", code=code),))
 
 
-def _only_fresh(target: Target) -> None:
+def only_fresh(target: Target) -> None:
+    """Refuse a model with pretrained weights.
+
+    Raises:
+        CannotMend: The weights are pretrained.
+    """
     if "from_pretrained" in target.traits:
         raise CannotMend("the weights are pretrained: other ones would throw them away")
 
@@ -150,8 +181,9 @@ def _kind(use: LayerUse, relu: bool) -> str:
     call = following(use)
     if call is None or call.gates:
         return "xavier"
-    rectifies = relu or call.activation.family in ("rectifier", "smooth")
-    return "he" if rectifies and call.activation.name != "selu" else "xavier"
+    if call.activation.name == "selu" and not relu:
+        return "lecun"
+    return "he" if relu or call.activation.family in ("rectifier", "smooth") else "xavier"
 
 
 def _begin(module: Any, kind: str) -> None:
@@ -161,6 +193,8 @@ def _begin(module: Any, kind: str) -> None:
         return
     if kind == "he":
         nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+    elif kind == "lecun":
+        nn.init.kaiming_normal_(module.weight, nonlinearity="linear")
     else:
         nn.init.xavier_normal_(module.weight)
     if getattr(module, "bias", None) is not None:
@@ -177,7 +211,7 @@ def _begin_recurrent(name: str, parameter: Tensor) -> None:
 
 def _codes(starts: Sequence[Start]) -> list[str]:
     codes = []
-    for kind, line in (("he", _HE), ("xavier", _XAVIER)):
+    for kind, line in (("he", _HE), ("lecun", _LECUN), ("xavier", _XAVIER)):
         paths = [start.path for start in starts if start.kind == kind]
         if paths:
             codes.append(_loop(paths, [line, _BIAS]))
@@ -192,7 +226,8 @@ def _loop(paths: Sequence[str], lines: Sequence[str]) -> str:
 
 
 def _words(starts: Sequence[Start]) -> str:
-    names = {"he": "He", "xavier": "Xavier", "recurrent": "orthogonal recurrent weights"}
+    names = {"he": "He", "lecun": "LeCun", "xavier": "Xavier",
+             "recurrent": "orthogonal recurrent weights"}
     parts = []
     for kind, word in names.items():
         paths = [start.path for start in starts if start.kind == kind]

@@ -13,9 +13,10 @@ from builders import target
 from torch import nn
 
 from auditor.candidate import Candidate, side_by_side, try_on_top
+from auditor.collected import Bounds
 from auditor.comparison import measures, outcome, verdict
 from auditor.counterfactual import Lab, Look, Runs
-from auditor.evidence import explained_by_trial, recommended, revealed
+from auditor.evidence import Shown, explained_by_trial, recommended, revealed
 from auditor.finding import Finding, Fix, TrialOutcome, Verdict
 from auditor.mending import set_rate, with_model, with_optimizer
 from auditor.probe import OutOfTime
@@ -23,7 +24,7 @@ from auditor.remedy import CannotMend, Case, Mended
 from auditor.report import Report, RuleSummary
 from auditor.store import BatchStore
 from auditor.target import Target
-from auditor.tryout import Bounds, Tryout
+from auditor.tryout import Tryout
 
 
 def blobs(count: int = 600) -> tuple[torch.Tensor, torch.Tensor]:
@@ -329,7 +330,7 @@ def test_a_root_whose_own_fix_helps_stays_a_root() -> None:
     helped = Fix("y", trial=TrialOutcome("helps"))
     report = judged(found("a"), found("b", helped))
 
-    told = explained_by_trial(report, set(), {"a": ("a", "b")})
+    told = explained_by_trial(report, Shown(resolves={"a": ("a", "b")}))
 
     assert [finding.causes for finding in told.findings] == [(), ()]
 
@@ -337,17 +338,46 @@ def test_a_root_whose_own_fix_helps_stays_a_root() -> None:
 def test_two_that_remove_each_other_stay_roots() -> None:
     report = judged(found("a"), found("b"))
 
-    told = explained_by_trial(report, set(), {"a": ("a", "b"), "b": ("a", "b")})
+    told = explained_by_trial(report, Shown(resolves={"a": ("a", "b"), "b": ("a", "b")}))
 
     assert [finding.causes for finding in told.findings] == [(), ()]
 
 
-def test_a_known_cause_never_becomes_a_consequence() -> None:
-    report = judged(found("a"), found("b", causes=("a",)))
+def test_a_told_cause_that_goes_away_with_its_consequence_was_none() -> None:
+    report = judged(found("a", consequences=("b",)), found("b", causes=("a",)))
 
-    told = explained_by_trial(report, set(), {"b": ("a", "b")})
+    told = explained_by_trial(report, Shown(resolves={"b": ("a", "b")}))
+
+    assert {f.rule: f.causes for f in told.findings} == {"b": (), "a": ("b",)}
+
+
+def test_a_told_cause_whose_own_fix_helps_stays_a_cause() -> None:
+    helped = Fix("y", trial=TrialOutcome("helps"))
+    report = judged(found("a", helped, consequences=("b",)), found("b", causes=("a",)))
+
+    told = explained_by_trial(report, Shown(resolves={"b": ("a", "b")}))
 
     assert {f.rule: f.causes for f in told.findings} == {"a": (), "b": ("a",)}
+
+
+def test_what_comes_back_with_one_fault_alone_is_its_doing() -> None:
+    helped = Fix("y", trial=TrialOutcome("helps"))
+    report = judged(found("a", consequences=("b",)), found("b", helped, causes=("a",)),
+                    found("c", helped))
+
+    told = explained_by_trial(report, Shown(
+        together=("a",), without={"b": {"a": "fired"}, "c": {"a": "clear"}}))
+
+    assert {f.rule: f.causes for f in told.findings} == {"b": (), "c": (), "a": ("b",)}
+
+
+def test_a_consequence_that_outlives_its_causes_stands_for_itself() -> None:
+    report = judged(found("a", consequences=("b",)), found("b", causes=("a",)))
+
+    told = explained_by_trial(report, Shown(stands={"b"}))
+
+    assert [finding.causes for finding in told.findings] == [(), ()]
+    assert "stands for itself" in told.findings[1].message
 
 
 def test_masked_rules_that_fire_on_the_mended_copy_are_found() -> None:

@@ -103,14 +103,19 @@ def raw() -> tuple[Tensor, Tensor]:
     return 1000.0 * x + 5000.0, y
 
 
+def noisy() -> tuple[Tensor, Tensor]:
+    x, y = data(3000)
+    return x + 3.0 * torch.randn(x.shape, generator=torch.Generator().manual_seed(1)), y
+
+
 def ordered() -> tuple[Tensor, Tensor]:
     x, y = data(3000)
     order = y.argsort()
     return x[order], y[order]
 
 
-def rare() -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(0)
+def rare(seed: int = 0) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
     y = (torch.rand(2000, generator=generator) < 0.03).long()
     x = torch.randn(2000, 6, generator=generator)
     x[:, 0] += 1.5 * y
@@ -121,6 +126,52 @@ def holed() -> tuple[Tensor, Tensor]:
     x, y = data()
     x[::50, 2] = math.nan
     return x, y
+
+
+def normed() -> nn.Module:
+    return nn.Sequential(nn.Linear(6, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 3))
+
+
+class Drops(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = mlp()
+
+    def forward(self, x: Tensor) -> Tensor:
+        output: Tensor = self.body(F.dropout(x, 0.7))
+        return output
+
+
+class PerPosition(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(6, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        output: Tensor = self.head(x)
+        return output
+
+
+def per_position(model: nn.Module, batch: Any) -> Tensor:
+    return F.cross_entropy(model(batch[0]).flatten(0, 1), batch[1].flatten())
+
+
+def padded() -> tuple[Tensor, Tensor]:
+    x, y = data(3000)
+    x, y = x.view(300, 10, 6), y.view(300, 10) + 1
+    y[:, 2:] = 0
+    return x, y
+
+
+def few(seed: int = 0, count: int = 60) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    x = torch.randn(count, 100, generator=generator)
+    noise = torch.randn(count, generator=generator)
+    return x, (x[:, 0] + x[:, 1] + noise > 0).long()
+
+
+def wide() -> nn.Module:
+    return nn.Sequential(nn.Linear(100, 64), nn.ReLU(), nn.Linear(64, 2))
 
 
 def decayed(model: Any, lr: float) -> torch.optim.Optimizer:
@@ -165,9 +216,27 @@ CASES: dict[str, tuple[Target, dict[str, Any]]] = {
     "dropout-lower": (made(lambda: nn.Sequential(
         nn.Linear(6, 16), nn.ReLU(), nn.Dropout(0.95), nn.Linear(16, 3))), {}),
     "drop-samples": (made(mlp, holed()), {}),
+    "reinitialise-before": (made(lambda: changed(mlp(), lambda m: nn.init.constant_(
+        m.bias, -20.0) if isinstance(m, nn.Linear) and m.out_features == 16 else None)), {
+        "layers": ("1", "3")}),
+    "leaky-relu": (made(lambda: changed(mlp(), lambda m: nn.init.constant_(
+        m.bias, -20.0) if isinstance(m, nn.Linear) and m.out_features == 16 else None),
+        lr=0.1), {"layers": ("1", "3")}),
+    "lsuv": (made(lambda: changed(mlp(nn.Tanh()), weights(
+        lambda w: nn.init.normal_(w, std=1e-4))), optimizer=SGD, lr=0.1), {}),
+    "balanced-sampling": (made(lambda: mlp(outputs=2), rare(), lr=3e-3, batch_size=50,
+                               val=rare(1)), {}),
+    "larger-batch": (made(mlp, noisy(), lr=0.03, batch_size=2), {}),
+    "group-norm": (made(normed, data(3000), batch_size=2), {"layers": ("1",)}),
+    "drop-last": (made(normed, data(601), batch_size=30), {}),
+    "dropout-in-training": (made(Drops), {}),
+    "ignore-padding": (made(PerPosition, padded(), optimizer=SGD, lr=0.1,
+                            compute=step(per_position)), {"measured": {"padding_value": 0}}),
+    "decay-up": (made(wide, few(), optimizer=torch.optim.AdamW, lr=0.03, val=few(1, 600)), {}),
+    "dropout-on": (made(wide, few(), lr=0.01, val=few(1, 600)), {}),
 }
-# Their faults show in long runs only, or take a particular task; that they apply is tested below.
-WITHOUT_CASE = {"warm-up", "leaky-relu", "ignore-padding", "decay-up", "dropout-on"}
+# Their faults show in long runs only; that they apply is tested below.
+WITHOUT_CASE = {"warm-up", "focal-loss"}
 
 
 def case_of(name: str, audited: Target, *, layers: tuple[str, ...] = (),
@@ -345,6 +414,56 @@ def test_padding_is_left_out_of_the_loss() -> None:
     torch.testing.assert_close(
         mended.compute(model, batch).loss,
         F.cross_entropy(model(batch[0]), batch[1], ignore_index=0))
+
+
+def test_selu_layers_start_by_lecun() -> None:
+    audited = made(lambda: mlp(nn.SELU()))
+
+    assert mend("reinitialise", audited, layers=("0",), category="initialization").says == (
+        "Start 0 by LeCun, biases at zero.")
+
+
+def test_lsuv_gives_every_hidden_layer_unit_variance() -> None:
+    audited = made(lambda: changed(mlp(nn.Tanh()), weights(nn.init.zeros_)))
+    seen: list[float] = []
+    model = mend("lsuv", audited).apply(audited).make_model()
+    for path in ("0", "2"):
+        model.get_submodule(path).register_forward_hook(
+            lambda module, inputs, output: seen.append(float(output.detach().std())))
+
+    model(BatchStore(audited, 0).train(1)[0][0])
+
+    assert seen == pytest.approx([1.0, 1.0], abs=1e-4)
+
+
+def test_balanced_batches_hold_every_class_equally_often() -> None:
+    audited = made(lambda: mlp(outputs=2), rare())
+    torch.manual_seed(0)
+    loader = mend("balanced-sampling", audited).apply(audited).make_train_loader()
+
+    share = torch.cat([batch[1] for batch in loader]).float().mean()
+
+    assert float(share) == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_larger_batch_comes_with_its_rate() -> None:
+    audited = made(mlp, data(3000), lr=0.01, batch_size=20)
+    mended = mend("larger-batch", audited).apply(audited)
+
+    rate = mended.make_optimizer(mended.make_model()).param_groups[0]["lr"]
+
+    assert rate == pytest.approx(0.02)
+    assert len(next(iter(mended.make_train_loader()))[1]) == 80
+
+
+def test_the_focal_loss_plays_down_what_is_right() -> None:
+    audited = made(mlp)
+    batch, model = BatchStore(audited, 0).train(1)[0], mlp()
+    right = torch.softmax(model(batch[0]), dim=1).gather(1, batch[1][:, None])[:, 0]
+
+    loss = mend("focal-loss", audited).apply(audited).compute(model, batch).loss
+
+    torch.testing.assert_close(loss, (-(1 - right) ** 2 * right.log()).mean())
 
 
 def test_warm_up_decay_and_dropout_apply() -> None:
