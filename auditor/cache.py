@@ -15,7 +15,7 @@ import logging
 import os
 import platform
 import sysconfig
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from auditor import registry
@@ -41,7 +41,7 @@ def find(request: Request) -> Report | None:
     """Return the report of an earlier audit to which nothing has changed."""
     try:
         entry = json.loads(_path(request).read_bytes())
-        same = all(_content(Path(name)) == told for name, told in entry["files"].items())
+        same = all(content(Path(name)) == told for name, told in entry["files"].items())
         return Report.from_json(entry["report"]) if same else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ObservationError) as problem:
         # No entry, one of another version, or a file that is gone: it has to be measured.
@@ -58,7 +58,7 @@ def keep(request: Request, report: Report, opened: Opened) -> None:
         return
     path = _path(request)
     try:
-        files = {name: _content(Path(name)) for name in sorted(opened.paths)}
+        files = {name: content(Path(name)) for name in sorted(opened.paths)}
         path.parent.mkdir(parents=True, exist_ok=True)
         entry = {"files": files, "report": report.to_json()}
         write_file(path, json.dumps(entry, allow_nan=False))
@@ -68,19 +68,30 @@ def keep(request: Request, report: Report, opened: Opened) -> None:
         _log.info("the measurements are not kept: %s", problem)
 
 
-def _path(request: Request) -> Path:
+def asked_for(request: Request) -> dict[str, object]:
+    """Return by name all that decides what an audit measures, but for the files it reads."""
     settings = request.effective
-    asked = [
-        os.getcwd(), request.target, dict(settings.names), settings.seed, settings.device,
-        settings.budget_seconds, settings.profile, request.trials,
-        sorted(rule.id for rule in request.rules),
-        [_content(pack) for pack in request.packs], _versions(),
-    ]
+    return {
+        "folder": os.getcwd(), "target": request.target, "names": dict(settings.names),
+        "seed": settings.seed, "device": settings.device, "budget": settings.budget_seconds,
+        "profile": settings.profile, "trials": request.trials,
+        "rules": sorted(rule.id for rule in request.rules),
+        "packs": [content(pack) for pack in request.packs], "versions": _versions(),
+    }
+
+
+def key(asked: Mapping[str, object]) -> str:
+    """Return a short name of what is asked for."""
     text = json.dumps(asked, sort_keys=True)
-    return _folder() / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _folder() -> Path:
+def _path(request: Request) -> Path:
+    return folder() / f"{key(asked_for(request))}.json"
+
+
+def folder() -> Path:
+    """Return where measurements are kept."""
     chosen = os.environ.get(FOLDER_VARIABLE)
     if chosen:
         return Path(chosen)
@@ -109,7 +120,7 @@ def _own_content() -> str:
     return _hash(path.read_bytes() for path in sorted(found))
 
 
-def _content(path: Path) -> str:
+def content(path: Path) -> str:
     """Return a hash of a file, or of the names in a folder; empty for what does not exist.
 
     Raises:

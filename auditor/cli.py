@@ -141,6 +141,8 @@ def main() -> None:
                  help="Do not try the fixes of what was found."),
     click.option("--resume", is_flag=True,
                  help="Go on with what an audit had measured that ended early."),
+    click.option("--resume", is_flag=True,
+                 help="Go on with what an audit had measured that ended early."),
     click.option("--in-process", is_flag=True, envvar="AUDITOR_IN_PROCESS",
                  help="Run the target in this process, for debuggers; a crash loses the report."),
     *_JUDGING, *_NAMES,

@@ -38,7 +38,8 @@ def run_command(target: str | None, options: Mapping[str, Any]) -> int:
     outputs = _outputs(options)
     asked = request(target, options)
     known = known_findings(asked, options)
-    found = measured(asked, None if options["in_process"] else options, quiet=options["quiet"])
+    found = measured(asked, None if options["in_process"] else options,
+                     quiet=options["quiet"], resume=options["resume"])
     code = _deliver(found.report, known, outputs, asked, options)
     if found.problem is not None:
         raise found.problem

@@ -16,10 +16,12 @@ from auditor.progress import ProgressLine
 from auditor.relay import Relay
 from auditor.report import Report
 from auditor.request import Request
+from auditor.resume import Kept
 from auditor.salvage import salvaged
 from auditor.supervisor import Ending, can_supervise, supervise
 
 _FAULT_OF_OURS = 4
+_GOES_ON = "The same command with --resume goes on from here."
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Measured:
 
 
 def measured(
-    asked: Request, options: Mapping[str, Any] | None, *, quiet: bool,
+    asked: Request, options: Mapping[str, Any] | None, *, quiet: bool, resume: bool = False,
 ) -> Measured:
     """Return the report of an audit, or that of an earlier one if nothing has changed since.
 
@@ -44,26 +46,41 @@ def measured(
         asked: What is audited.
         options: From which `asked` was made; None measures in this process.
         quiet: Tell no progress.
+        resume: Go on with what an audit had measured that ended early.
 
     Raises:
         AuditorError: The target cannot be audited.
     """
     reuse = asked.effective.cache
-    found = cache.find(asked) if reuse else None
-    if found is not None:
-        return Measured(_told_again(found, asked))
-    begin = time.monotonic()
+    again = cache.find(asked) if reuse else None
+    if again is not None:
+        return Measured(_told_again(again, asked))
+    kept, begin = Kept(asked), time.monotonic()
+    known, note = kept.read() if resume else ({}, "")
+    if not known:
+        kept.begin()
     with ProgressLine(quiet=quiet) as line:
-        record = Record(show=line)
+        record = Record(known, show=line, keep=kept.keep)
         if options is not None and can_supervise():
             ending = supervise(asked, options, record, Relay(line))
         else:
             ending = _here(asked, record)
-    if record.report is not None:
-        if reuse:
-            cache.keep(asked, record.report, Opened(record.opened, elsewhere=record.elsewhere))
-        return Measured(record.report)
-    return _ended_early(record, asked, ending, time.monotonic() - begin)
+    found = _found(record, asked, ending, time.monotonic() - begin)
+    if not _is_whole(found.report):
+        return _noted(found, note, _GOES_ON if kept.is_there else "")
+    kept.end()
+    if reuse:
+        cache.keep(asked, found.report, Opened(record.opened, elsewhere=record.elsewhere))
+    return _noted(found, note)
+
+
+def _is_whole(report: Report) -> bool:
+    return not (report.environment.get("interrupted") or report.environment.get("stopped"))
+
+
+def _noted(found: Measured, *notes: str) -> Measured:
+    report = found.report
+    return replace(found, report=replace(report, notes=(*report.notes, *filter(None, notes))))
 
 
 def _told_again(found: Report, asked: Request) -> Report:
@@ -76,21 +93,23 @@ def _told_again(found: Report, asked: Request) -> Report:
 def _here(asked: Request, record: Record) -> Ending:
     """Measure in this process."""
     with listening() as opened:
+        record.opened = opened.paths
         try:
             record.report = asked.measure(journal=record)
         except KeyboardInterrupt:
             return Ending("it was interrupted", interrupted=True)
-        finally:
-            record.opened, record.elsewhere = opened.paths, opened.elsewhere
+    record.elsewhere = opened.elsewhere
     return Ending()
 
 
-def _ended_early(record: Record, asked: Request, ending: Ending, seconds: float) -> Measured:
-    """Return the report of what had been measured.
+def _found(record: Record, asked: Request, ending: Ending, seconds: float) -> Measured:
+    """Return the report, else that of what had been measured.
 
     Raises:
         AuditorError: The target cannot be audited.
     """
+    if record.report is not None:
+        return Measured(record.report)
     problem = record.problem
     if problem is None:
         return Measured(salvaged(record, asked, ending.why, seconds=seconds,

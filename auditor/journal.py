@@ -7,15 +7,16 @@ is there when the worker is gone.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeAlias
 
 from auditor.errors import AuditorError, TargetError
 from auditor.observation import Json, Observation, encode
 from auditor.progress import Progress
 from auditor.report import Report
 
-Observations = Mapping[int, Mapping[str, Observation]]
+Observations: TypeAlias = Mapping[int, Mapping[str, Observation]]
+Keep: TypeAlias = Callable[[int, Observation, Iterable[str]], None]
 
 
 class Journal:
@@ -102,6 +103,7 @@ class Record(Journal):
     Args:
         known: What need not be measured.
         show: Is told what is going on.
+        keep: Is given every observation with its seed and the files that were read so far.
 
     Attributes:
         progress: The last one; None before the first.
@@ -118,9 +120,10 @@ class Record(Journal):
     def __init__(
         self, known: Observations | None = None,
         show: Callable[[Progress], None] = lambda progress: None,
+        keep: Keep = lambda seed, observation, opened: None,
     ) -> None:
         self.known = known or {}
-        self._show = show
+        self._show, self._keep = show, keep
         self.progress: Progress | None = None
         self.scenes: dict[int, Report] = {}
         self.observations = {seed: dict(kept) for seed, kept in self.known.items()}
@@ -140,6 +143,7 @@ class Record(Journal):
 
     def observed(self, seed: int, observation: Observation) -> None:
         self.observations.setdefault(seed, {})[observation.probe] = observation
+        self._keep(seed, observation, self.opened)
 
     def judged(self, report: Report) -> None:
         self.before_trials = report

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import pathlib
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
@@ -79,9 +80,9 @@ def _is_written(arguments: tuple[Any, ...]) -> bool:
 
 
 def _is_import() -> bool:
-    """Tell whether it is the import system that lists a folder; any new file there is harmless."""
+    """Tell whether it is for an import that a folder is listed; any new file there is harmless."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename == __file__:
+    while frame is not None and frame.f_code.co_filename in _BETWEEN:
         frame = frame.f_back
     return frame is not None and frame.f_code.co_filename.startswith(_IMPORT_SYSTEM)
 
@@ -111,7 +112,10 @@ def _forward(event: str, arguments: tuple[Any, ...]) -> None:
         _listener.note(event, arguments)
 
 
-_IMPORT_SYSTEM = ("<frozen importlib", f"{os.path.dirname(importlib.__file__)}{os.sep}")
+_BETWEEN = (__file__, pathlib.__file__)
+# The auditor itself lists the folder of the target, for the names of modules in it.
+_IMPORT_SYSTEM = ("<frozen importlib", f"{os.path.dirname(importlib.__file__)}{os.sep}",
+                  f"{os.path.dirname(__file__)}{os.sep}")
 _LIBRARIES = _library_folders()
 _listener: Opened | None = None
 _is_hooked = False
