@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -31,9 +32,26 @@ class Page:
         return not self._can_write(BLOCKS + _RULE)
 
     def line(self, text: Text) -> None:
-        """Print a line; its continuations are indented by two."""
+        """Print a line; its continuations are indented by two, and no word stands alone."""
         if text:
-            self._wrapped(Text(), text, indent=2)
+            room = self._room(2)
+            self._paragraph(Text(), self._evenly(self._encodable(text), room), indent=2)
+
+    def parts(self, parts: Sequence[Text], between: str, indent: int = 2) -> None:
+        """Print parts as a line, broken between two of them where it does not hold all."""
+        room = self._room(indent)
+        lines = [Text()]
+        for part in parts:
+            head = Text(between if lines[-1] else "")
+            longer = lines[-1].copy().append_text(head).append_text(part)
+            if lines[-1] and len(longer) > room:
+                lines[-1].append(between.rstrip())
+                lines.append(part.copy())
+            else:
+                lines[-1] = longer
+        broken = [piece for line in lines if line
+                  for piece in self._encodable(line).wrap(self.console, room)]
+        self._paragraph(Text(), broken, indent)
 
     def entry(self, label: str, text: str | Text, wide: bool = False) -> None:
         """Print a labelled paragraph; nothing if the text is empty."""
@@ -66,8 +84,24 @@ class Page:
 
     def _wrapped(self, head: Text, text: Text, indent: int) -> None:
         # Rich cannot hang an indent: the paragraph is wrapped alone, then moved to the right.
-        room = max(self._width - indent, _NARROWEST)
-        for position, line in enumerate(self._encodable(text).wrap(self.console, room)):
+        lines = self._encodable(text).wrap(self.console, self._room(indent))
+        self._paragraph(head, list(lines), indent)
+
+    def _room(self, indent: int) -> int:
+        return max(self._width - indent, _NARROWEST)
+
+    def _evenly(self, text: Text, room: int) -> list[Text]:
+        """Wrap to lines of about one length, no more of them than the room asks for."""
+        lines = list(text.wrap(self.console, room))
+        for narrower in range(room - 1, room // len(lines) if len(lines) > 1 else room, -1):
+            found = list(text.wrap(self.console, narrower))
+            if len(found) > len(lines):
+                break
+            lines = found
+        return lines
+
+    def _paragraph(self, head: Text, lines: Sequence[Text], indent: int) -> None:
+        for position, line in enumerate(lines):
             start = head if position == 0 else Text(" " * indent)
             self._print(start.copy().append_text(line))
 

@@ -37,6 +37,19 @@ def sparkline(series: Series, ascii_only: bool = False) -> str:
     return f"{marks}  {name}: {ends}{span}{scale}{lost}"
 
 
+def compared(curves: Sequence[Series], ascii_only: bool = False) -> str:
+    """Return the first kind of curve on one scale: "▁▂▃ as it is, ▁▅█ mended (accuracy)"."""
+    levels, cross = (_ASCII, "x") if ascii_only else (BLOCKS, "×")
+    pair = [one for one in curves if one.name == curves[0].name]
+    values = [_thinned(one.y) for one in pair]
+    every = [value for found in values for value in found if is_drawable(value)]
+    if len(pair) < 2 or not every:
+        return ""
+    told = ", ".join("".join(_mark(v, every, levels, cross) for v in found) + f" {prose(one.label)}"
+                     for one, found in zip(pair, values, strict=True))
+    return f"{told} ({prose(pair[0].y_unit)}, {number(min(every))} to {number(max(every))})"
+
+
 def _thinned(values: Sequence[float]) -> list[float]:
     """Return at most `_MOST` values: the last of each bucket, or NaN where one diverged."""
     if len(values) <= _MOST:

@@ -25,8 +25,8 @@ from .outline import (
     sources_of,
 )
 from .page import Page
-from .sparkline import sparkline
-from .trials import is_dropped, joint_line
+from .sparkline import compared, sparkline
+from .trials import is_dropped, joint_line, together_line, trial_curves
 from .wording import (
     changed_limits,
     code_lines,
@@ -100,7 +100,7 @@ def render_terminal(report: Report, console: Console, verbose: bool = False) -> 
 def _block(page: Page, report: Report, finding: Finding, verbose: bool) -> None:
     page.blank()
     page.line(_headline(finding))
-    page.line(_place_line(report, finding))
+    page.parts(_place_line(report, finding), "  ", indent=7)
     _code(page, finding)
     page.blank()
     page.entry("seen", prose(finding.message))
@@ -123,11 +123,11 @@ def _headline(finding: Finding) -> Text:
     return tag.append(f": {prose(finding.title)}")
 
 
-def _place_line(report: Report, finding: Finding) -> Text:
+def _place_line(report: Report, finding: Finding) -> list[Text]:
     confidence = "" if finding.confidence == "high" else f"({finding.confidence} confidence)"
-    parts = [where(finding.place), subjects(report, finding), confidence]
-    told = "  ".join(part for part in parts if part)
-    return Text().append("   --> ", "blue").append(told) if told else Text()
+    parts = [part for part in (where(finding.place), subjects(report, finding), confidence) if part]
+    told = [Text(part) for part in parts]
+    return [Text().append("   --> ", "blue").append_text(told[0]), *told[1:]] if told else []
 
 
 def _code(page: Page, finding: Finding) -> None:
@@ -159,6 +159,7 @@ def _fixes(page: Page, report: Report, finding: Finding, verbose: bool) -> None:
         _fix_code(page, fix)
         page.entry("careful", prose(fix.safety))
         page.entry("tried", trial_line(fix.trial))
+        page.entry("", compared(trial_curves(fix), page.is_ascii))
         if position == 0:
             page.entry("", joint_line(report, finding.rule))
 
@@ -191,6 +192,7 @@ def _summary(page: Page, report: Report, outline: Outline, verbose: bool) -> Non
         first = outline.full[0]
         place = where(first.place)
         page.line(Text(f"Fix first: {first.rule}{f' at {place}' if place else ''}", "bold"))
+        page.line(Text(together_line(report)))
     page.line(Text(_counts(report)))
     _reasons(page, report, "not-measured", "not measured")
     _reasons(page, report, "masked", "masked")
@@ -203,7 +205,7 @@ def _summary(page: Page, report: Report, outline: Outline, verbose: bool) -> Non
     _labelled(page, "ignored", [f"{f.rule}: {prose(f.title)} ({prose(f.ignored)})"
                                 for f in outline.known if f.ignored])
     _labelled(page, "note", [prose(note) for note in report.sentences])
-    page.line(Text(run_line(report), "dim"))
+    page.parts([Text(part, "dim") for part in run_line(report).split(", ")], ", ")
 
 
 def _counts(report: Report) -> str:

@@ -62,6 +62,24 @@ def test_text_is_wrapped_to_the_console_and_to_110_columns(
     assert [x for x in lines if len(x) > min(width, 110) and not _MAY_BE_LONG.search(x)] == []
 
 
+def test_a_line_that_is_too_long_is_broken_in_the_middle_and_between_parts() -> None:
+    lines = _print(failing(), 50).splitlines()
+
+    assert lines[:2] == ["model.py will not train properly as it",
+                         "  is: 5 errors, 1 warning; 4 root causes"]
+    assert lines[-2:] == ["model.py: DeepGate, 58.9 k parameters, cpu,", "  12.3 s, seed 0"]
+
+
+def test_the_curves_of_a_trial_stand_on_one_scale() -> None:
+    assert "▁▁▁▁▁ as it is, ▁▃▆██ mended (accuracy, 0.1 to 0.87)" in _print(failing())
+
+
+def test_what_all_fixes_do_together_is_said_once() -> None:
+    said = " ".join(_print(failing()).split())
+
+    assert said.count("All 2 fixes together: accuracy after 60 steps 10 % -> 78 to 87 %") == 1
+
+
 def test_code_is_never_wrapped() -> None:
     lines = _print(failing(), 40).splitlines()
 
