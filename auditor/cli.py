@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from auditor.errors import AuditorError
-from auditor.visible import visible, words_of
+from auditor.visible import defused, visible, words_of
 
 # Exit codes; an error brings its own (`AuditorError.exit_code`).
 FAULT_OF_OURS, INTERRUPTED = 4, 130
@@ -63,7 +63,7 @@ class _Commands(click.Group):
 
 def _shown(problem: Exception) -> str:
     """Return a message as a terminal can show it; the user's strings in it may hold anything."""
-    return visible(words_of(problem, _LONGEST), keep="\n")
+    return defused(visible(words_of(problem, _LONGEST), keep="\n"))
 
 
 def _remember_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
@@ -139,8 +139,6 @@ def main() -> None:
                  help="Measure, even if nothing has changed since an earlier run."),
     click.option("--no-trials", is_flag=True,
                  help="Do not try the fixes of what was found."),
-    click.option("--resume", is_flag=True,
-                 help="Go on with what an audit had measured that ended early."),
     click.option("--resume", is_flag=True,
                  help="Go on with what an audit had measured that ended early."),
     click.option("--in-process", is_flag=True, envvar="AUDITOR_IN_PROCESS",

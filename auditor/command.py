@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,12 +12,21 @@ from auditor import registry
 from auditor.baseline import Known, baseline_text, read_baseline, with_baseline
 from auditor.ci import append_summary, in_github_actions, no_commands
 from auditor.conduct import measured
-from auditor.document import decode_text
-from auditor.errors import ObservationError
+from auditor.document import read_limited
+from auditor.errors import ObservationError, UsageError
 from auditor.gate import PASSED, exit_code, said
+from auditor.jsonfile import read_json
 from auditor.judge import judge
 from auditor.opening import open_report
-from auditor.output import TERMINAL, plan_outputs, write_file, write_report, write_screen
+from auditor.output import (
+    TERMINAL,
+    check_place,
+    let_go_of_stdout,
+    plan_outputs,
+    write_file,
+    write_report,
+    write_screen,
+)
 from auditor.packs import check_against
 from auditor.report import Renderer, Report
 from auditor.request import Request, request, request_again
@@ -67,14 +75,15 @@ def read_report(path: Path) -> Report:
         ObservationError: It cannot be read, is too large, or is no report of this schema.
     """
     try:
-        if path.stat().st_size > _LARGEST_REPORT:
-            raise ObservationError(f"{path} is too large for a saved run.")
-        text = decode_text(path.read_bytes(), str(path), ObservationError, limit=_LARGEST_REPORT)
-        return Report.from_json(json.loads(text))
+        data = read_limited(path, _LARGEST_REPORT)
     except OSError as problem:
         raise ObservationError(f"{path} cannot be read: {problem.strerror}.") from problem
-    except (ValueError, RecursionError) as problem:
-        raise ObservationError(f"{path} is no JSON file: {problem}.") from problem
+    found = read_json(data, str(path), ObservationError, limit=_LARGEST_REPORT)
+    try:
+        return Report.from_json(found)
+    except ObservationError as problem:
+        problem.where = str(path)
+        raise
 
 
 @dataclass(frozen=True)
@@ -88,6 +97,8 @@ class _Outputs:
 
 def _outputs(options: Mapping[str, Any]) -> _Outputs:
     renderers = registry.renderers().items
+    if options.get("write_baseline"):
+        check_place(Path(options["write_baseline"]))
     files, screen = plan_outputs(options["outputs"], options["format_name"], renderers)
     if options.get("save"):
         saved, _ = plan_outputs([options["save"]], _JSON, renderers)
@@ -114,20 +125,49 @@ def _deliver(
     settings = asked.effective
     if known:
         report = with_baseline(report, known, str(settings.baseline))
-    for path, renderer in outputs.files:
-        write_report(path, renderer, report)
-    if not options["quiet"]:
-        _show(report, outputs, options)
+    problems = _written(report, outputs)
+    if problems or not options["quiet"]:
+        # What could not be written is shown at least.
+        problems += _shown(report, outputs, options)
     if in_github_actions():
         append_summary(report, outputs.renderers)
     if options["open_page"]:
         print(open_report(report, outputs.files, outputs.renderers), file=sys.stderr)
     failure = said(report, settings)
-    if failure:
-        print(failure, file=sys.stderr)
+    for sentence in (failure, *(f"error: {problem}" for problem in problems)):
+        if sentence:
+            print(sentence, file=sys.stderr)
     if options.get("write_baseline"):
         return _write_baseline(report, known, Path(options["write_baseline"]))
-    return exit_code(report, settings)
+    code = exit_code(report, settings)
+    return UsageError.exit_code if problems and code == PASSED else code
+
+
+def _written(report: Report, outputs: _Outputs) -> list[UsageError]:
+    """Write all files that can be written, and return why others cannot."""
+    problems = []
+    for path, renderer in outputs.files:
+        try:
+            write_report(path, renderer, report)
+        except UsageError as problem:
+            problems.append(problem)
+    return problems
+
+
+def _shown(
+    report: Report, outputs: _Outputs, options: Mapping[str, Any],
+) -> list[UsageError]:
+    """Print the report, and return why it cannot be; a reader that has left is no problem."""
+    try:
+        _show(report, outputs, options)
+        sys.stdout.flush()
+    except (BrokenPipeError, SystemExit):
+        # rich makes an end of the program of a broken pipe.
+        let_go_of_stdout()
+    except OSError as problem:
+        let_go_of_stdout()
+        return [UsageError(f"The report cannot be printed: {problem.strerror}.")]
+    return []
 
 
 def _show(report: Report, outputs: _Outputs, options: Mapping[str, Any]) -> None:
