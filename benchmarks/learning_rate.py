@@ -7,10 +7,18 @@ measured against, by training for 300 steps at the suggestion:
 
 0 is as good as the best rate of the grid (negative: better), 1 is nothing learned. Run it with
 
-    python -m benchmarks.learning_rate [--setups NAME ...] [--seeds N] [--store FILE]
+    python -m benchmarks.learning_rate [--setups NAME ...] [--seeds N] [--store FOLDER] [--again]
 
-`--store` keeps what was measured, so that a run can be taken in pieces. The peers are left out
-when `torch-lr-finder` or `lightning` is not installed.
+The probe is asked twice: with its ordinary number of steps and with the quick one. Steps are all
+training steps that it takes: sweep, race, and the closer looks at the rate that was set (1e-3).
+
+Losses are kept in a folder as soon as they are measured, so that a run can be taken in pieces and
+the grid, which is most of the work, is trained once. `--again` asks all finders anew. The peers are
+left out when `torch-lr-finder` or `lightning` is not installed.
+
+The numbers of the probe were chosen on other set-ups and seeds, those of
+`learning_rate_development.py`; the ones judged here were not looked at for it. `--development`
+prints the table of those.
 """
 
 from __future__ import annotations
@@ -19,24 +27,81 @@ import argparse
 import json
 import math
 import statistics
+import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from auditor.isolation import seeded
 from auditor.probe import Notebook, ProbeContext
 from auditor.store import BatchStore
+from benchmarks.learning_rate_development import DEVELOPMENT
 from benchmarks.learning_rate_peers import lightning_finder, torch_lr_finder
 from benchmarks.learning_rate_setups import SETUPS, Setup
 
 STEPS = 300
 LOWEST, HIGHEST, POINTS = 1e-5, 3.0, 12
 GRID = [LOWEST * (HIGHEST / LOWEST) ** (i / (POINTS - 1)) for i in range(POINTS)]
-Record = dict[str, float]
+DEVELOPMENT_SEED = 10
+STORE = Path(tempfile.gettempdir()) / "auditor-learning-rate"
+Finder = Callable[[Setup, int], tuple[float, int]]
+
+
+class Cell:
+    """What is known of one set-up and seed, kept in a file.
+
+    Attributes:
+        found: Finder to what it suggested: rate, steps, CPU seconds.
+    """
+
+    def __init__(self, setup: Setup, seed: int, folder: Path) -> None:
+        self.setup, self.seed = setup, seed
+        self.name = f"{setup.name}/{seed}"
+        self._file = folder / f"{setup.name}-{seed}.json"
+        kept = json.loads(self._file.read_text(encoding="utf-8")) if self._file.exists() else {}
+        self._start: float | None = kept.get("start")
+        self._losses: dict[str, float] = kept.get("losses", {})
+        self.found: dict[str, dict[str, float]] = kept.get("found", {})
+
+    def loss(self, lr: float) -> float:
+        """Return the loss after training at a rate, trained now unless it is known."""
+        if not math.isfinite(lr) or lr <= 0:
+            return math.inf
+        if repr(lr) not in self._losses:
+            self._start, self._losses[repr(lr)] = final_loss(self.setup, lr, self.seed)
+            self.save()
+        return self._losses[repr(lr)]
+
+    @property
+    def best(self) -> float:
+        """The lowest loss of the grid."""
+        return min(map(self.loss, GRID))
+
+    def regret(self, name: str) -> float:
+        """Return the normalised regret of one suggestion, at most 1; a divergence counts as 1."""
+        best, loss = self.best, self.loss(self.found[name]["lr"])
+        assert self._start is not None
+        return (min(loss, self._start) - best) / (self._start - best)
+
+    def ask(self, name: str, find: Finder) -> None:
+        """Let a finder suggest a rate, and train at it."""
+        begin = time.process_time()
+        lr, steps = find(self.setup, self.seed)
+        self.found[name] = {"lr": lr, "steps": steps, "seconds": time.process_time() - begin}
+        self.loss(lr)
+        self.save()
+
+    def save(self) -> None:
+        """Write the file."""
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        kept = {"start": self._start, "losses": self._losses, "found": self.found}
+        self._file.write_text(json.dumps(kept, indent=1), encoding="utf-8")
 
 
 def final_loss(setup: Setup, lr: float, seed: int) -> tuple[float, float]:
@@ -62,23 +127,25 @@ def _loss(setup: Setup, model: torch.nn.Module, judged: tuple[torch.Tensor, torc
         return float(setup.loss(model(judged[0]), judged[1]))
 
 
-def ours(setup: Setup, seed: int) -> tuple[float, int]:
-    """Return the rate that the probe suggests and the steps that it takes."""
-    probe = import_module("auditor.probes.learning_rate").LearningRate
+def ours(setup: Setup, seed: int, *, plan: str) -> tuple[float, int]:
+    """Return the rate that the probe suggests and all the steps that it takes."""
+    most: int = getattr(import_module("auditor.probes._rate_plan"), plan)
+    probe: Any = import_module("auditor.probes.learning_rate").LearningRate
     target = setup.target(user_lr=1e-3)
     note = Notebook(probe.name, probe.yields)
     store = BatchStore(target, seed)
-    context = ProbeContext(target=target, batches=store, note=note, seed=seed)
-    probe().run(context)
+    probe(steps=most).run(ProbeContext(target=target, batches=store, note=note, seed=seed))
     store.close()
     suggested = note.observation().value("suggested_lr")
     assert isinstance(suggested, float)
     return suggested, note.steps
 
 
-def finders() -> dict[str, Callable[[Setup, int], tuple[float, int]]]:
+def finders() -> dict[str, Finder]:
     """Return the range tests to compare, by name."""
-    found: dict[str, Callable[[Setup, int], tuple[float, int]]] = {"auditor": ours}
+    found: dict[str, Finder] = {
+        "auditor": partial(ours, plan="STANDARD"), "auditor, quick": partial(ours, plan="QUICK"),
+    }
     if find_spec("torch_lr_finder"):
         found["torch-lr-finder"] = torch_lr_finder
     if find_spec("lightning"):
@@ -86,74 +153,45 @@ def finders() -> dict[str, Callable[[Setup, int], tuple[float, int]]]:
     return found
 
 
-def measure(setup: Setup, seed: int, store: dict[str, Record], save: Callable[[], None]) -> None:
-    """Fill in what the store lacks for one set-up and seed."""
-    key = f"{setup.name}/{seed}"
-    record = store.setdefault(key, {})
-    for lr in GRID:
-        if f"grid {lr:.3g}" not in record:
-            record["start"], record[f"grid {lr:.3g}"] = final_loss(setup, lr, seed)
-    for name, find in finders().items():
-        if f"{name} loss" in record:
-            continue
-        begin = time.process_time()
-        lr, steps = find(setup, seed)
-        record[f"{name} seconds"] = time.process_time() - begin
-        record[f"{name} lr"], record[f"{name} steps"] = lr, steps
-        good = math.isfinite(lr) and lr > 0
-        record[f"{name} loss"] = final_loss(setup, lr, seed)[1] if good else math.inf
-    save()
-
-
-def regret(record: Record, name: str) -> float:
-    """Return the normalised regret of one suggestion, at most 1; a divergence counts as 1."""
-    best = min(value for key, value in record.items() if key.startswith("grid "))
-    loss = min(record[f"{name} loss"], record["start"])
-    return (loss - best) / (record["start"] - best)
-
-
-def table(store: dict[str, Record]) -> Iterator[str]:
+def table(cells: Sequence[Cell]) -> Iterator[str]:
     """Yield the lines of the result."""
     names = list(finders())
-    yield f"{'set-up / seed':32s}" + "".join(f"{name:>28s}" for name in names)
-    for key, record in sorted(store.items()):
-        cells = [f"{record[f'{n} lr']:.2e} {regret(record, n):8.4f}" for n in names
-                 if f"{n} loss" in record]
-        yield f"{key:32s}" + "".join(f"{cell:>28s}" for cell in cells)
+    yield f"{'set-up / seed':24s}" + "".join(f"{name:>22s}" for name in names)
+    for cell in cells:
+        values = [f"{cell.found[n]['lr']:.2e} {cell.regret(n):8.4f}" for n in names]
+        yield f"{cell.name:24s}" + "".join(f"{value:>22s}" for value in values)
     yield ""
-    yield f"{'':32s}" + "".join(f"{title:>12s}" for title in (
-        "median", "mean", "worst", "over 5 %", "steps", "CPU s"))
+    yield f"{'regret':24s}" + "".join(f"{title:>12s}" for title in (
+        "median", "mean", "worst", "over 5 %", "steps", "most steps", "CPU s"))
     for name in names:
-        records = [record for record in store.values() if f"{name} loss" in record]
-        regrets = [regret(record, name) for record in records]
-        steps, seconds = (statistics.fmean(r[f"{name} {what}"] for r in records)
+        regrets = [cell.regret(name) for cell in cells]
+        steps, seconds = ([cell.found[name][what] for cell in cells]
                           for what in ("steps", "seconds"))
-        yield (f"{name:32s}{statistics.median(regrets):12.4f}{statistics.fmean(regrets):12.4f}"
+        yield (f"{name:24s}{statistics.median(regrets):12.4f}{statistics.fmean(regrets):12.4f}"
                f"{max(regrets):12.4f}{sum(r > 0.05 for r in regrets) / len(regrets):12.0%}"
-               f"{steps:12.0f}{seconds:12.2f}")
+               f"{statistics.fmean(steps):12.0f}{max(steps):12.0f}{statistics.fmean(seconds):12.2f}")
 
 
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else "")
-    parser.add_argument("--setups", nargs="*", default=list(SETUPS), choices=list(SETUPS))
+    parser.add_argument("--setups", nargs="*", help="names; all of them by default")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--store", type=Path, help="JSON file that keeps what was measured")
+    parser.add_argument("--store", type=Path, default=STORE, help="folder of what was measured")
+    parser.add_argument("--again", action="store_true", help="ask all finders anew")
+    parser.add_argument("--development", action="store_true", help="the set-ups not judged")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
-    store: dict[str, Record] = {}
-    if chosen.store and chosen.store.exists():
-        store = json.loads(chosen.store.read_text(encoding="utf-8"))
-
-    def save() -> None:
-        if chosen.store:
-            chosen.store.write_text(json.dumps(store, indent=1), encoding="utf-8")
-
-    for name in chosen.setups:
-        for seed in range(chosen.seeds):
-            measure(SETUPS[name], seed, store, save)
-            print(f"{name}/{seed} done", flush=True)
-    print("\n".join(table(store)))
+    setups = DEVELOPMENT if chosen.development else SETUPS
+    first = DEVELOPMENT_SEED if chosen.development else 0
+    cells = [Cell(setups[name], seed, chosen.store) for name in chosen.setups or setups
+             for seed in range(first, first + chosen.seeds)]
+    for cell in cells:
+        for name, find in finders().items():
+            if chosen.again or name not in cell.found:
+                cell.ask(name, find)
+        print(f"{cell.name}: best loss of the grid {cell.best:.4g}", flush=True)
+    print("\n" + "\n".join(table(cells)))
 
 
 if __name__ == "__main__":

@@ -67,12 +67,13 @@ class Setup:
         )
 
 
-def _digits(*, flat: bool) -> tuple[Tensor, Tensor]:
-    digits = load_digits()
-    order = torch.randperm(len(digits.target), generator=torch.Generator().manual_seed(0))
-    x = torch.tensor(digits.images / 16, dtype=torch.float32)[order]
+def digits(*, flat: bool) -> tuple[Tensor, Tensor]:
+    """Return the pictures of digits, standardised, and their labels."""
+    loaded = load_digits()
+    order = torch.randperm(len(loaded.target), generator=torch.Generator().manual_seed(0))
+    x = torch.tensor(loaded.images / 16, dtype=torch.float32)[order]
     x = (x - x.mean()) / x.std()
-    return (x.flatten(1) if flat else x.unsqueeze(1)), torch.tensor(digits.target)[order]
+    return (x.flatten(1) if flat else x.unsqueeze(1)), torch.tensor(loaded.target)[order]
 
 
 def _regression() -> tuple[Tensor, Tensor]:
@@ -82,7 +83,7 @@ def _regression() -> tuple[Tensor, Tensor]:
     return x, y.unsqueeze(1)
 
 
-def _walks(length: int = 32, states: int = 24) -> tuple[Tensor, Tensor]:
+def walks(length: int = 32, states: int = 24) -> tuple[Tensor, Tensor]:
     """Return sequences of a Markov chain and each one's next symbols."""
     g = torch.Generator().manual_seed(3)
     chances = torch.softmax(3 * torch.randn(states, states, generator=g), dim=1)
@@ -135,34 +136,38 @@ def _cnn(*, norm: bool) -> nn.Module:
     return nn.Sequential(*block(1, 16), *block(16, 32), nn.Flatten(), nn.Linear(128, 10))
 
 
-def _sgd(model: nn.Module, lr: float) -> torch.optim.Optimizer:
+def sgd(model: nn.Module, lr: float) -> torch.optim.Optimizer:
+    """Return plain SGD."""
     return torch.optim.SGD(model.parameters(), lr=lr)
 
 
-def _momentum(model: nn.Module, lr: float) -> torch.optim.Optimizer:
+def momentum(model: nn.Module, lr: float) -> torch.optim.Optimizer:
+    """Return SGD with a momentum of 0.9."""
     return torch.optim.SGD(model.parameters(), lr=lr, momentum=0.9)
 
 
-def _adam(model: nn.Module, lr: float) -> torch.optim.Optimizer:
+def adam(model: nn.Module, lr: float) -> torch.optim.Optimizer:
+    """Return Adam."""
     return torch.optim.Adam(model.parameters(), lr=lr)
 
 
-def _next_symbol(output: Tensor, target: Tensor) -> Tensor:
+def next_symbol(output: Tensor, target: Tensor) -> Tensor:
+    """Return the cross-entropy at every place of a sequence."""
     return F.cross_entropy(output.flatten(0, 1), target.flatten())
 
 
-_FLAT, _IMAGES = partial(_digits, flat=True), partial(_digits, flat=False)
+_FLAT, _IMAGES = partial(digits, flat=True), partial(digits, flat=False)
 SETUPS: dict[str, Setup] = {
     setup.name: setup
     for setup in (
-        Setup("mlp-relu-momentum", partial(_mlp, 64, 10), _FLAT, F.cross_entropy, _momentum),
-        Setup("mlp-tanh-adam", partial(_mlp, 64, 10, nn.Tanh), _FLAT, F.cross_entropy, _adam),
-        Setup("cnn-momentum", partial(_cnn, norm=False), _IMAGES, F.cross_entropy, _momentum),
-        Setup("cnn-batchnorm-sgd", partial(_cnn, norm=True), _IMAGES, F.cross_entropy, _sgd),
-        Setup("cnn-adam", partial(_cnn, norm=False), _IMAGES, F.cross_entropy, _adam),
-        Setup("gpt-adam", _Gpt, _walks, _next_symbol, _adam, 32),
-        Setup("lstm-adam", _Lstm, _walks, _next_symbol, _adam, 32),
-        Setup("regression-adam", partial(_mlp, 20, 1), _regression, F.mse_loss, _adam),
-        Setup("regression-momentum", partial(_mlp, 20, 1), _regression, F.mse_loss, _momentum),
+        Setup("mlp-relu-momentum", partial(_mlp, 64, 10), _FLAT, F.cross_entropy, momentum),
+        Setup("mlp-tanh-adam", partial(_mlp, 64, 10, nn.Tanh), _FLAT, F.cross_entropy, adam),
+        Setup("cnn-momentum", partial(_cnn, norm=False), _IMAGES, F.cross_entropy, momentum),
+        Setup("cnn-batchnorm-sgd", partial(_cnn, norm=True), _IMAGES, F.cross_entropy, sgd),
+        Setup("cnn-adam", partial(_cnn, norm=False), _IMAGES, F.cross_entropy, adam),
+        Setup("gpt-adam", _Gpt, walks, next_symbol, adam, 32),
+        Setup("lstm-adam", _Lstm, walks, next_symbol, adam, 32),
+        Setup("regression-adam", partial(_mlp, 20, 1), _regression, F.mse_loss, adam),
+        Setup("regression-momentum", partial(_mlp, 20, 1), _regression, F.mse_loss, momentum),
     )
 }

@@ -8,16 +8,17 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from ._rate_plan import Plan
 from ._sweep import Sweep
 from ._track import Run, Track
 
 # Relative to the rate at the sweep's minimum: the best rate lies below it, rarely above.
-_LANES = (2.0, 1.0, 0.5, 0.25, 0.125, 0.0625)
-_FINALISTS = 3
-_FIRST_ROUND = 1 / 3
+_LANES = (1.0, 0.5, 0.25, 0.125, 0.0625)
 # The user's rate takes the place of a lane that is this close.
 _CLOSE = 1.3
 _EXTENSIONS = 2
+# Go on from the heats, beside the user's rate and one below both.
+_LEADERS = 2
 # Rates whose loss is this close to the best, relative to the whole descent, are as good.
 _FLAT = 0.05
 _ALIKE = 0.01
@@ -32,31 +33,34 @@ class Race:
         user: The run at the user's rate.
         reference: Loss from which the descent of a run counts.
         dropped: Rates that were left behind or diverged.
+        further: The leaders' longer runs, where the whole way had not decided.
     """
 
     finalists: list[Run]
     user: Run
     reference: float
     dropped: list[Run] = field(default_factory=list)
+    further: list[Run] = field(default_factory=list)
 
     @property
     def best(self) -> Run:
-        """The winner: of runs that end alike, within 1 % of the descent, the lowest rate.
+        """The winner's run: of runs that end alike, within 1 % of the descent, the lowest rate.
 
         Short races lean towards rates that are a little too large for longer runs.
         """
-        return min(self._within(_ALIKE), key=lambda run: run.lr)
+        won = min(self._within(self.further or self.finalists, _ALIKE), key=lambda run: run.lr)
+        return next(run for run in self.finalists if run.lr == won.lr)
 
     @property
     def flat(self) -> tuple[float, float]:
         """The range of raced rates that are as good as the best, within 5 % of the descent."""
-        rates = [run.lr for run in self._within(_FLAT)]
+        rates = [self.best.lr, *(run.lr for run in self._within(self.finalists, _FLAT))]
         return min(rates), max(rates)
 
-    def _within(self, part: float) -> list[Run]:
-        lowest = min(run.loss for run in self.finalists)
-        limit = lowest + part * max(self.reference - lowest, 0.0)
-        return [run for run in self.finalists if run.loss <= limit]
+    @property
+    def leaders(self) -> list[Run]:
+        """The two best runs."""
+        return sorted(self.finalists, key=lambda run: run.loss)[:_LEADERS]
 
     @property
     def highest_standing(self) -> float:
@@ -65,31 +69,61 @@ class Race:
                     if run.outcome != "diverged" and math.isfinite(run.loss)]
         return max(standing, default=0.0)
 
+    def replace(self, finalists: list[Run]) -> None:
+        """Take the finalists' longer runs in their place."""
+        self.user = next(run for run in finalists if run.lr == self.user.lr)
+        self.finalists, self.further = finalists, []
 
-def race(track: Track, swept: Sweep, steps: int) -> Race:
+    def _within(self, runs: list[Run], part: float) -> list[Run]:
+        lowest = min(run.loss for run in runs)
+        limit = lowest + part * max(self.reference - lowest, 0.0)
+        return [run for run in runs if run.loss <= limit]
+
+
+def race(track: Track, swept: Sweep, plan: Plan) -> Race:
     """Let the user's rate and those around the sweep's minimum compete.
+
+    The heats lean towards rates that are too large for the whole way; so one rate below those that
+    lead goes the whole way with them.
 
     Args:
         track: Where; every run sees the same batches.
         swept: Proposes the lanes.
-        steps: Length of a whole run; the first third decides who goes on.
+        plan: Steps of the heats and of the whole way.
     """
-    first = max(round(_FIRST_ROUND * steps), 1)
-    kept: list[Run] = []
-    dropped: list[Run] = []
-    for lr in lanes(swept.rates[swept.best], track.user_lr):
-        kept.append(track.go(lr, first, patient=lr == track.user_lr))
-        kept.sort(key=lambda run: run.loss)
-        # Left behind at once: a state holds a copy of the weights and of the optimizer.
-        for run in [run for run in kept[_FINALISTS:] if run.lr != track.user_lr]:
-            run.state = None
-            kept.remove(run)
-            dropped.append(run)
-    finalists = [finish(track, run, steps) for run in kept]
-    _extend(track, finalists, dropped, steps)
+    kept, dropped = _heats(track, lanes(swept.rates[swept.best], track.user_lr), plan.heat)
+    finalists = [finish(track, run, plan.length) for run in kept]
+    below = min((run.lr for run in kept[:_LEADERS]), default=0.0) / 2
+    if below > 0 and all(not below / _CLOSE < run.lr < below * _CLOSE for run in finalists):
+        finalists.append(track.go(below, plan.length, patient=False))
     finalists.sort(key=lambda run: run.lr)
     user = next(run for run in finalists if run.lr == track.user_lr)
     return Race(finalists, user, track.reference, dropped)
+
+
+def _heats(track: Track, rates: list[float], steps: int) -> tuple[list[Run], list[Run]]:
+    """Return the runs that go on, by loss, and the others."""
+    kept: list[Run] = []
+    dropped: list[Run] = []
+
+    def run_at(lr: float) -> None:
+        kept.append(track.go(lr, steps, patient=lr == track.user_lr))
+        kept.sort(key=lambda run: run.loss)
+        # Left behind at once: a state holds a copy of the weights and of the optimizer.
+        for run in [run for run in kept[_LEADERS:] if run.lr != track.user_lr]:
+            run.state = None
+            kept.remove(run)
+            dropped.append(run)
+
+    for lr in rates:
+        run_at(lr)
+    for _ in range(_EXTENSIONS):
+        # Still lower rates, while the lowest one leads.
+        best, lowest = kept[0], min(run.lr for run in [*kept, *dropped])
+        if best.lr > lowest or not best.lr or not math.isfinite(best.loss):
+            break
+        run_at(best.lr / 2)
+    return kept, dropped
 
 
 def lanes(centre: float, user_lr: float) -> list[float]:
@@ -108,11 +142,8 @@ def finish(track: Track, run: Run, steps: int) -> Run:
     return Run(run.lr, run.losses + rest.losses, rest.outcome, rest.after, rest.state)
 
 
-def _extend(track: Track, finalists: list[Run], dropped: list[Run], steps: int) -> None:
-    """Race still lower rates while the lowest one wins."""
-    for _ in range(_EXTENSIONS):
-        best = min(finalists, key=lambda run: run.loss)
-        raced = [run.lr for run in [*finalists, *dropped]]
-        if best.lr > min(raced) or not best.lr or not math.isfinite(best.loss):
-            return
-        finalists.append(track.go(best.lr / 2, steps, patient=False))
+def lengthened(track: Track, runs: list[Run], length: int, steps: int) -> list[Run]:
+    """Return the runs taken further, equally far, as far as so many steps reach."""
+    done = max(len(run.losses) for run in runs)
+    reach = min(length, done + max(steps, 0) // len(runs))
+    return [finish(track, run, reach) for run in runs] if reach > done else runs

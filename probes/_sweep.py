@@ -57,8 +57,10 @@ class Sweep:
         """Return the rates between which the loss falls: from 5 % of the descent to the turn up."""
         fallen = [i for i, loss in enumerate(self.losses)
                   if self.start - loss > max(0.05 * self.descent, 3 * self.noise)]
+        # The best point itself stays above the start where no rate helps.
         below = [i for i in range(self.best, len(self.losses)) if self.losses[i] <= self.start]
-        return self.rates[fallen[0] if fallen else self.best], self.rates[max(below)]
+        return (self.rates[fallen[0] if fallen else self.best],
+                self.rates[max(below, default=self.best)])
 
     def series(self) -> Series:
         """Return the curve for the reports."""

@@ -220,7 +220,10 @@ def stored_batches(context: ProbeContext, wanted: int) -> list[Any]:
     known = len(context.batches.training_pass.batches)
     left = max(context.deadline - time.monotonic(), 0.0)
     affordable = known + _FETCH_SHARE * left / max(median(waits), 1e-6)
-    stored = context.batches.train(int(min(wanted, affordable)))
+    if affordable < wanted:
+        # Powers of two: what the clock says differs a little from run to run.
+        wanted = max(known, 2 ** int(math.log2(max(affordable, 1.0))))
+    stored = context.batches.train(wanted)
     if len(stored) > 1 and 2 * batches.length(stored[-1]) < batches.length(stored[0]):
         # The ragged end of an epoch is noisier than the other batches, and breaks batch norm.
         return stored[:-1]

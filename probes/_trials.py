@@ -12,12 +12,11 @@ from auditor.probe import ProbeContext
 from ._paired import Paired, paired
 from ._track import Run, Track
 
-# Further initialisations for a comparison that matters.
-TRACKS = 2
 # Steps of the look at the end of the user's run.
 LOOK = 32
-# What a swing is compared with, at least, relative to the loss of an uninformed model.
-_LEAST_LEARNED = 0.05
+# What a swing is compared with, at least, relative to the loss of an uninformed model: a run that
+# has hardly begun to learn swings by more than it has learned.
+_LEAST_LEARNED = 0.25
 
 
 @dataclass
@@ -50,9 +49,11 @@ class Comparison:
         self.pairs.append((user.loss, suggested.loss))
 
 
-def compare(context: ProbeContext, suggested_lr: float, steps: int, so_far: Comparison) -> None:
+def compare(
+    context: ProbeContext, suggested_lr: float, steps: int, so_far: Comparison, tracks: int,
+) -> None:
     """Run both rates on further tracks: other initial weights, another order of the batches."""
-    for number in range(1, TRACKS + 1):
+    for number in range(1, tracks + 1):
         track = Track(context, steps, number=number)
         user, suggested = track.go(track.user_lr, steps), track.go(suggested_lr, steps)
         if "out-of-time" in (user.outcome, suggested.outcome):
@@ -60,14 +61,19 @@ def compare(context: ProbeContext, suggested_lr: float, steps: int, so_far: Comp
         so_far.add(track, user, suggested)
 
 
-def warm_up(track: Track, suggested: Run, steps: int, so_far: Comparison) -> None:
-    """Run the user's rate with a linear warm-up over half a trial, and a whole trial after it."""
+def warm_up(track: Track, suggested: Run, steps: int, so_far: Comparison) -> bool:
+    """Run the user's rate with a linear warm-up over half a trial, and a whole trial after it.
+
+    Returns:
+        Whether it was finished in time.
+    """
     ramp = max(steps // 2, 1)
     warm = track.go(track.user_lr, ramp + steps, warmup_steps=ramp)
     if warm.outcome == "out-of-time":
-        return
+        return False
     so_far.warm_gaps.append(track.gap(warm, suggested))
     so_far.warm_blown.append(track.blown_up(warm))
+    return True
 
 
 def progress_of_an_epoch(track: Track, suggested: Run, steps: int, epoch: int) -> float:

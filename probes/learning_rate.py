@@ -12,29 +12,18 @@ from auditor.observation import Series
 from auditor.probe import Cost, OutOfTime, ProbeContext
 from auditor.usercode import user_code
 
+from ._closer_look import CloserLook, closer_look, decide
 from ._race import Race, race
+from ._rate_plan import MINIMUM, STANDARD, Plan, Purse, plan_for
 from ._rate_quantities import COMPARISON, DECAY, ENDING, LEARNING_RATE
 from ._subset import subset
-from ._sweep import POINTS, Sweep, sweep
+from ._sweep import Sweep, sweep
 from ._track import EVALUATED, Run, Track
-from ._trials import Comparison, compare, ending, progress_of_an_epoch, speedup, warm_up
+from ._trials import LOOK, ending, speedup
 
-# Length of a run, points of the sweep, and what all of it takes with the closer look, in steps.
-_LENGTHS = ((60, POINTS, 650), (30, POINTS, 350), (15, 24, 130), (8, 16, 80))
-_LONG = (120, POINTS, 1250)
-# Cheap steps: the longer runs then cost less than two seconds.
-_CHEAP_SECONDS = 0.002
-_MINIMUM = 80
-# The closer look is taken when the user's run ends this far behind and the rates differ this much.
-_BEHIND = 0.15
-_APART = 2.0
-_FAR_APART = 5.0
 # Learned less than this part of the uninformed loss: ask whether anything can be memorised.
 _HARDLY = 0.02
 _MEMORISING_STEPS = 60
-# Learned less than this part: who leads a race that has only begun is chance.
-_BARELY = 0.25
-_LONGER = 3
 # Shorter trials see the first jolts of a run and not what it learns.
 _SHORTEST = 30
 _TOO_SHORT = "there was time for trials of {} steps only, too short to compare rates"
@@ -44,13 +33,20 @@ _PRETRAINED_EPOCH = 10_000
 
 
 class LearningRate:
-    """Sweeps the rate, races the best ones against the user's, compares the two on more seeds."""
+    """Sweeps the rate, races the best ones against the user's, compares the two on more seeds.
+
+    Args:
+        steps: Training steps of everything together, at most; see `_rate_plan`.
+    """
 
     name: ClassVar[str] = "learning_rate"
     says: ClassVar[str] = "sweeps the learning rate and races the best ones against yours"
-    cost: ClassVar[Cost] = Cost(steps=650, minimum_steps=_MINIMUM, trains=True, long=True)
+    cost: ClassVar[Cost] = Cost(steps=STANDARD, minimum_steps=MINIMUM, trains=True, long=True)
     yields = LEARNING_RATE
     after: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, steps: int = STANDARD) -> None:
+        self._steps = steps
 
     def run(self, context: ProbeContext) -> None:
         """Measure the user's rate against the best one.
@@ -59,7 +55,7 @@ class LearningRate:
             OutOfTime: Not even a coarse sweep fits.
         """
         with seeded(context.seed):
-            _Look(context).take()
+            _Look(context, plan_for(context, self._steps)).take()
 
 
 @dataclass
@@ -67,37 +63,32 @@ class _Look:
     """One pass through the whole experiment."""
 
     context: ProbeContext
+    plan: Plan
 
     def take(self) -> None:
-        steps, points = _lengths(self.context)
-        track = Track(self.context, steps + EVALUATED)
+        note = self.context.note
+        purse = Purse(self.context, self.plan.total)
+        track = Track(self.context, self.plan.long + EVALUATED)
         if not all(map(math.isfinite, track.before)):
-            self.context.note.missed(
+            note.missed(
                 "the loss is not finite before the first step", *(q.name for q in LEARNING_RATE))
             return
-        swept = sweep(track, points)
-        self.context.note.series(swept.series())
-        raced = race(track, swept, steps)
-        if self._is_too_short(track, raced, steps):
-            steps *= _LONGER
-            track = Track(self.context, steps + EVALUATED)
-            raced = race(track, swept, steps)
+        swept = sweep(track, self.plan.points)
+        note.series(swept.series())
+        raced = race(track, swept, self.plan)
         if any(run.outcome == "out-of-time" for run in raced.finalists):
             raise OutOfTime("the race between the rates could not be finished")
+        decide(track, raced, self.plan, purse)
+        look = closer_look(self.context, track, raced, self.plan, purse, self._epoch_steps())
         self._note_rates(track, swept, raced)
-        self._note_descent(track, swept, raced, steps)
-        self._note_comparison(track, raced, steps)
-        self._note_ending(track, raced.user)
+        self._note_descent(track, swept, raced, purse)
+        self._note_comparison(track, raced, look)
+        self._note_ending(track, raced.user, purse)
         for run, name in ((raced.user, "lr_trial_user"), (raced.best, "lr_trial_suggested")):
-            self.context.note.series(_curve(name, f"learning rate {run.lr:.2g}", run))
-        for run in raced.finalists:
-            self.context.note.series(_curve("lr_race", f"{run.lr:.2g}", run))
-
-    def _is_too_short(self, track: Track, raced: Race, steps: int) -> bool:
-        """Tell whether the best rate has only begun to learn, and a longer race fits."""
-        needed = _LONGER * next(need for length, _, need in (_LONG, *_LENGTHS) if length == steps)
-        begun = _HARDLY < track.share_learned(raced.best) < _BARELY
-        return begun and self.context.affordable_steps(needed) == needed
+            note.series(_curve(name, f"learning rate {run.lr:.2g}", run))
+        for run in [*raced.further, *(run for run in raced.finalists
+                                      if run.lr not in {longer.lr for longer in raced.further})]:
+            note.series(_curve("lr_race", f"{run.lr:.2g}", run))
 
     def _note_rates(self, track: Track, swept: Sweep, raced: Race) -> None:
         note = self.context.note
@@ -113,57 +104,46 @@ class _Look:
         note.measure("lr_trial_steps", max(len(run.losses) for run in raced.finalists))
         note.measure("warms_up", track.bench.schedule.warms_up)
 
-    def _note_descent(self, track: Track, swept: Sweep, raced: Race, steps: int) -> None:
+    def _note_descent(self, track: Track, swept: Sweep, raced: Race, purse: Purse) -> None:
         """Measure whether any rate at all beats the best constant prediction."""
         note = self.context.note
         learned = track.share_learned(raced.best)
-        if not learned > _HARDLY:
-            learned = max(learned, self._memorised(swept, raced))
-        if learned > _HARDLY or steps >= _SHORTEST:
+        asked = learned > _HARDLY
+        if not asked:
+            rates = self._rates_to_memorise(swept, raced)[:purse.left // _MEMORISING_STEPS]
+            learned = max([learned, *self._memorised(rates)])
+            asked = bool(rates)
+        if learned > _HARDLY or (asked and self.plan.length >= _SHORTEST):
             note.measure("best_descent", learned)
         else:
-            note.missed(_TOO_SHORT.format(steps), "best_descent")
+            note.missed(_TOO_SHORT.format(self.plan.length), "best_descent")
         note.measure("sweep_improves", swept.improves())
         note.measure("sweep_descent", swept.descent, spread=swept.noise)
 
-    def _memorised(self, swept: Sweep, raced: Race) -> float:
-        """Return what the best of three rates learns of a tiny subset, as a share."""
-        only = subset(self.context.batches.train(1))
-        track = Track(self.context, 1, only=only)
-        rates = {raced.best.lr, raced.user.lr, swept.rates[swept.best] / 4}
-        runs = [track.go(lr, _MEMORISING_STEPS) for lr in sorted(rates) if lr > 0]
-        return max(map(track.share_learned, runs))
+    def _rates_to_memorise(self, swept: Sweep, raced: Race) -> list[float]:
+        rates = (raced.best.lr, swept.rates[swept.best] / 4, raced.user.lr)
+        return [lr for lr in dict.fromkeys(rates) if lr > 0]
 
-    def _note_comparison(self, track: Track, raced: Race, steps: int) -> None:
-        note, user, best = self.context.note, raced.user, raced.best
-        if steps < _SHORTEST:
-            note.missed(_TOO_SHORT.format(steps), *COMPARISON)
+    def _memorised(self, rates: list[float]) -> list[float]:
+        """Return what each of the rates learns of a tiny subset, as a share."""
+        if not rates:
+            return []
+        track = Track(self.context, 1, only=subset(self.context.batches.train(1)))
+        return [track.share_learned(track.go(lr, _MEMORISING_STEPS)) for lr in rates]
+
+    def _note_comparison(self, track: Track, raced: Race, look: CloserLook) -> None:
+        note, found = self.context.note, look.found
+        if self.plan.length < _SHORTEST:
+            note.missed(_TOO_SHORT.format(self.plan.length), *COMPARISON)
             return
-        found = Comparison([], [], [], [], [])
-        found.add(track, user, best)
-        ratio = user.lr / best.lr if best.lr else math.inf
-        behind = found.gaps[0] > _BEHIND or found.blown[0]
-        closer = behind and not 1 / _APART < ratio < _APART
-        epoch, progress = self._epoch_steps(), 1.0
-        if closer and ratio > 1:
-            warm_up(track, best, steps, found)
-        elif closer and ratio < 1 / _FAR_APART:
-            progress = progress_of_an_epoch(track, best, steps, epoch)
-        if closer:
-            compare(self.context, best.lr, steps, found)
-        unfinished = math.isnan(progress) or (ratio > 1 and not found.warm_gaps)
-        if closer and (unfinished or len(found.gaps) < 2):
-            note.missed("the time ended before the rates were compared on further seeds",
-                        *COMPARISON)
+        if look.missing:
+            note.missed(look.missing, *COMPARISON)
             return
-        note.measure("epoch_steps", epoch)
-        note.measure("epoch_progress", progress)
-        note.measure("lr_speedup", speedup(user, best))
+        note.measure("epoch_steps", self._epoch_steps())
+        note.measure("epoch_progress", look.progress)
+        note.measure("lr_speedup", speedup(raced.user, raced.best))
         note.measure("initial_trial_loss", fmean(track.before))
-        self._note_gaps(found)
-
-    def _note_gaps(self, found: Comparison) -> None:
-        note, gap = self.context.note, fmean(found.gaps)
+        gap = fmean(found.gaps)
         note.measure("lr_gap", gap, samples=len(found.gaps))
         note.measure("lr_gap_least", min(found.gaps), samples=len(found.gaps))
         note.measure("lr_gap_warm", fmean(found.warm_gaps) if found.warm_gaps else gap)
@@ -175,13 +155,16 @@ class _Look:
         note.measure("user_loss_after", fmean(user for user, _ in found.pairs))
         note.measure("suggested_loss_after", fmean(best for _, best in found.pairs))
 
-    def _note_ending(self, track: Track, user: Run) -> None:
+    def _note_ending(self, track: Track, user: Run, purse: Purse) -> None:
         note = self.context.note
         if user.outcome == "diverged" or user.state is None or not math.isfinite(user.loss):
             note.absent("the trial at the user's rate diverged", *ENDING, *DECAY)
             return
+        if not purse.holds(LOOK):
+            note.missed("the steps were spent on comparing the rates", *ENDING, *DECAY)
+            return
         scheduled = self.context.target.make_scheduler is not None
-        last = ending(track, user, decays=not scheduled)
+        last = ending(track, user, decays=not scheduled and purse.holds(2 * LOOK))
         if not last.learned:
             note.absent("there is nothing to learn in these batches", *ENDING, *DECAY)
             return
@@ -207,20 +190,6 @@ class _Look:
             return max(len(loader), least)  # type: ignore[arg-type]
         except TypeError:
             return least
-
-
-def _lengths(context: ProbeContext) -> tuple[int, int]:
-    """Return the steps of a run and the points of the sweep that fit into the time.
-
-    Raises:
-        OutOfTime: The shortest ones do not fit.
-    """
-    affordable = context.affordable_steps(10**6, minimum=_MINIMUM)
-    cheap = 0 < context.step_seconds <= _CHEAP_SECONDS
-    for steps, points, need in (_LONG, *_LENGTHS) if cheap else _LENGTHS:
-        if affordable >= need:
-            return steps, points
-    raise OutOfTime(f"{_MINIMUM} training steps do not fit")
 
 
 def _curve(name: str, label: str, run: Run) -> Series:

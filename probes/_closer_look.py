@@ -1,0 +1,126 @@
+"""The user's rate against the best one: a closer look where the race gives a reason for it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from auditor.probe import ProbeContext
+
+from ._race import Race, lengthened
+from ._rate_plan import Plan, Purse
+from ._track import Track
+from ._trials import LOOK, Comparison, compare, progress_of_an_epoch, warm_up
+
+# The closer look is taken when the user's run ends this far behind and the rates differ this much.
+_BEHIND = 0.3
+_APART = 2.0
+_FAR_APART = 5.0
+# Learned less than this part of the uninformed loss: who leads a race that has begun is chance.
+_BARELY = 0.25
+# Not half way: the leaders of the race go on, so that the suggestion does not rest on its start.
+_HALF_WAY = 0.5
+# Further initialisations: a rate that is too low fails alike on all of them.
+_TRACKS_ABOVE, _TRACKS_BELOW = 2, 1
+
+
+@dataclass
+class CloserLook:
+    """What is known of the user's rate.
+
+    Attributes:
+        found: The comparison so far.
+        progress: What the user's rate learns in an epoch, relative to a trial at the best one.
+        missing: Why the rates were not compared on further seeds although they should have been.
+    """
+
+    found: Comparison
+    progress: float = 1.0
+    missing: str = ""
+
+
+def decide(track: Track, raced: Race, plan: Plan, purse: Purse) -> None:
+    """Let the leaders of a race that is far from its end go on, if the steps suffice.
+
+    Args:
+        track: Of the race.
+        raced: Takes their longer runs.
+        plan: How far they go.
+        purse: What is left; the closer looks that are going to be taken come first.
+    """
+    if track.share_learned(raced.best) < _HALF_WAY:
+        steps = purse.left - 2 * LOOK - _reserved(_first_pair(track, raced), raced, plan)
+        raced.further = lengthened(track, raced.leaders, plan.long, steps)
+
+
+def closer_look(
+    context: ProbeContext, track: Track, raced: Race, plan: Plan, purse: Purse, epoch: int,
+) -> CloserLook:
+    """Compare the user's rate with the best one, on further seeds if there is a reason.
+
+    Where the best rate has only begun to learn, the race is lengthened before a rate above it is
+    looked at: the high rate may be the one that gets through.
+
+    Args:
+        context: Of the probe.
+        track: Of the race.
+        raced: Its finalists are replaced where they are lengthened.
+        plan: Steps of a run.
+        purse: What is left.
+        epoch: Steps of an epoch.
+    """
+    look = CloserLook(_first_pair(track, raced))
+    if not _is_called_for(look.found, raced):
+        return look
+    above = _ratio(raced) > 1
+    if above and not look.found.blown[0] and track.share_learned(raced.best) < _BARELY:
+        steps = purse.left - 2 * LOOK
+        raced.replace(lengthened(track, raced.finalists, plan.long, steps))
+        look = CloserLook(_first_pair(track, raced))
+        if _is_called_for(look.found, raced):
+            look.missing = "no rate learns enough in a short trial to compare them"
+        return look
+    if above:
+        tried = purse.holds(_warm_steps(plan)) and warm_up(
+            track, raced.best, plan.length, look.found)
+    elif _ratio(raced) >= 1 / _FAR_APART:
+        return look
+    else:
+        look.progress = (progress_of_an_epoch(track, raced.best, plan.length, epoch)
+                         if purse.holds(plan.length) else math.nan)
+        tried = not math.isnan(look.progress)
+        if look.progress >= 1:
+            return look
+    tracks = min(_TRACKS_ABOVE if above else _TRACKS_BELOW, purse.left // (2 * plan.length))
+    compare(context, raced.best.lr, plan.length, look.found, tracks)
+    if not tried or len(look.found.gaps) < 2:
+        look.missing = "the rates could not be compared on further seeds within the steps and time"
+    return look
+
+
+def _first_pair(track: Track, raced: Race) -> Comparison:
+    found = Comparison([], [], [], [], [])
+    found.add(track, raced.user, raced.best)
+    return found
+
+
+def _is_called_for(found: Comparison, raced: Race) -> bool:
+    behind = found.gaps[0] > _BEHIND or found.blown[0]
+    return behind and not 1 / _APART < _ratio(raced) < _APART
+
+
+def _reserved(found: Comparison, raced: Race, plan: Plan) -> int:
+    """Return the steps that a closer look is going to take."""
+    if not _is_called_for(found, raced):
+        return 0
+    if _ratio(raced) > 1:
+        return _warm_steps(plan) + 2 * plan.length * _TRACKS_ABOVE
+    return plan.length + 2 * plan.length * _TRACKS_BELOW
+
+
+def _warm_steps(plan: Plan) -> int:
+    return plan.length // 2 + plan.length
+
+
+def _ratio(raced: Race) -> float:
+    return raced.user.lr / raced.best.lr if raced.best.lr else math.inf

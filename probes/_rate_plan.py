@@ -1,0 +1,72 @@
+"""How many steps each part of the learning-rate experiment takes.
+
+Step counts decide, not the clock: the same seed takes the same steps on a busy machine. Only where
+the time does not suffice a smaller plan is taken, and the plans lie a factor of about two apart.
+The numbers were chosen on the development set-ups of the benchmark, not on those it judges.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from auditor.probe import OutOfTime, ProbeContext
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Steps of the parts.
+
+    Attributes:
+        total: Of everything together; what does not fit any more is left out.
+        points: Of the sweep over seven decades.
+        heat: Until the field is thinned out.
+        length: Of a whole run.
+        long: How far the best runs go where the whole way does not decide.
+    """
+
+    total: int
+    points: int
+    heat: int
+    length: int
+    long: int
+
+
+STANDARD, QUICK = 650, 200
+_PLANS = (
+    Plan(STANDARD, points=40, heat=12, length=56, long=150),
+    Plan(350, points=40, heat=12, length=30, long=60),
+    Plan(QUICK, points=28, heat=10, length=32, long=32),
+    Plan(130, points=24, heat=8, length=15, long=15),
+    Plan(80, points=16, heat=5, length=8, long=8),
+)
+MINIMUM = _PLANS[-1].total
+
+
+def plan_for(context: ProbeContext, steps: int) -> Plan:
+    """Return the largest plan of at most `steps` steps that fits into the time.
+
+    Raises:
+        OutOfTime: The smallest one does not fit.
+    """
+    affordable = context.affordable_steps(steps, minimum=MINIMUM)
+    for plan in _PLANS:
+        if plan.total <= affordable:
+            return plan
+    raise OutOfTime(f"{MINIMUM} training steps do not fit")
+
+
+class Purse:
+    """The steps that are left of a plan."""
+
+    def __init__(self, context: ProbeContext, total: int) -> None:
+        self._note = context.note
+        self._end = context.note.steps + total
+
+    @property
+    def left(self) -> int:
+        """Steps that may still be taken."""
+        return self._end - self._note.steps
+
+    def holds(self, steps: int) -> bool:
+        """Tell whether so many steps are left."""
+        return steps <= self.left
