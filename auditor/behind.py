@@ -98,10 +98,11 @@ class Behind:
         if not (self._has_time() and gains_something(self._lab, everything)):
             return
         left = self._bounds.again(self._lab.version(everything), False)
-        if len(everything) > 1:
-            self.shown.together = tuple(r for r in self._vanished(left) if r not in chosen)
         if len(everything) > 1 and (self._stuck or self.shown.behind):
             self._leave_each_out(left)
+        if len(everything) > 1:
+            self.shown.together = tuple(
+                name for name in self._vanished(left) if name not in self._collected.chosen)
         self._try_what_stays(left)
 
     def _everything(self) -> list[Mended]:

@@ -56,14 +56,18 @@ def with_trials(report: Report, former: Report) -> Report:
               and former.verdicts[finding.rule].reason.startswith(_BEHIND)]
     findings = [replace(finding, fixes=tried[finding.fingerprint].fixes)
                 if finding.fingerprint in tried else finding for finding in report.findings]
-    resolves = {finding.rule: fix.trial.resolves for finding in findings
-                for fix in finding.fixes if fix.trial.resolves}
-    kept = {finding.fingerprint for finding in (*findings, *behind)}
+    every = (*findings, *behind)
     # What all fixes did together says nothing of another set of findings.
-    joint = report.joint if kept >= set(tried) else None
-    shown = Shown({finding.rule for finding in behind}, resolves)
+    same = {finding.rule for finding in every} == {finding.rule for finding in former.findings}
+    if same:
+        told = {finding.rule: finding for finding in former.findings}
+        every = tuple(replace(finding, causes=told[finding.rule].causes,
+                              consequences=told[finding.rule].consequences) for finding in every)
+    resolves = {finding.rule: fix.trial.resolves for finding in every
+                for fix in finding.fixes if fix.trial.resolves}
     return explained_by_trial(
-        replace(report, findings=(*findings, *behind), joint=joint), shown)
+        replace(report, findings=every, joint=report.joint if same else None),
+        Shown({finding.rule for finding in behind}, resolves))
 
 
 def revealed(report: Report, mended: Report) -> list[Finding]:

@@ -16,7 +16,7 @@ from auditor.candidate import Candidate, side_by_side, try_on_top
 from auditor.collected import Bounds
 from auditor.comparison import measures, outcome, verdict
 from auditor.counterfactual import Lab, Look, Runs
-from auditor.evidence import Shown, explained_by_trial, recommended, revealed
+from auditor.evidence import Shown, explained_by_trial, recommended, revealed, with_trials
 from auditor.finding import Finding, Fix, TrialOutcome, Verdict
 from auditor.mending import set_rate, with_model, with_optimizer
 from auditor.probe import OutOfTime
@@ -324,6 +324,60 @@ def test_what_vanishes_with_the_cause_is_its_consequence() -> None:
     assert consequence.causes == ("lr-too-low",)
     assert cause.consequences == ("dying",)
     assert "trial confirms" in consequence.message
+
+
+def test_a_root_without_a_remedy_is_tried_through_what_follows_from_it() -> None:
+    report = judged(found("odd", Fix("Look."), consequences=("lr-too-low",)),
+                    found("lr-too-low", causes=("odd",)))
+    mended = judged(odd="clear", lr_too_low="clear")
+
+    told = tried(report, crawling(), again=mended)
+
+    assert {f.rule: f.causes for f in told.findings} == {"lr-too-low": (), "odd": ("lr-too-low",)}
+
+
+class Weak(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.factor = small(), 0.01
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        output: torch.Tensor = self.body(self.factor * x)
+        return output
+
+
+class Strong:
+    name: ClassVar[str] = "strong"
+    says: ClassVar[str] = "takes the factor off"
+
+    def mend(self, case: Case) -> Mended:
+        def change(model: nn.Module) -> None:
+            model.factor = 1.0  # type: ignore[assignment]
+
+        return Mended(lambda mended: with_model(mended, change))
+
+
+def test_a_consequence_that_stays_and_has_a_fix_of_its_own_becomes_a_root() -> None:
+    audited = target(Weak, *blobs(), optimizer=torch.optim.SGD, lr=1e-6)
+    report = judged(found("lr-too-low", consequences=("weak",)),
+                    found("weak", Fix("Take it off.", remedy="strong"), causes=("lr-too-low",)))
+    mended = judged(found("weak", Fix("Take it off.", remedy="strong")), lr_too_low="clear")
+
+    told = Tryout(report, Bounds(
+        audited, BatchStore(audited, 0), {**REMEDIES, "strong": Strong}, 0, 0.0, math.inf,
+        lambda version, long: mended)).run()
+
+    assert {f.rule: f.causes for f in told.findings} == {"lr-too-low": (), "weak": ()}
+    assert told.joint is not None and len(told.joint.fixes) == 2
+
+
+def test_a_report_that_is_judged_again_keeps_the_causes_that_trials_have_shown() -> None:
+    helped = Fix("y", remedy="good", trial=TrialOutcome("helps"))
+    former = judged(found("a", causes=("b",)), found("b", helped, consequences=("a",)))
+
+    again = with_trials(judged(found("a"), found("b", Fix("y", remedy="good"))), former)
+
+    assert {f.rule: f.causes for f in again.findings} == {"b": (), "a": ("b",)}
 
 
 def test_a_root_whose_own_fix_helps_stays_a_root() -> None:
