@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 # Categories that a terminal or an editor may act on instead of showing them.
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _CUT = " [...] "
+# `::error::` at the begin of a line; the old form `##[error]` counts anywhere.
+_COMMAND = re.compile(r"^(\s*)::", re.MULTILINE)
 
 
 def visible(text: str, keep: str = "") -> str:
@@ -20,6 +23,11 @@ def visible(text: str, keep: str = "") -> str:
         return text
     return "".join(_escape(c) if unicodedata.category(c) in _HIDDEN and c not in keep else c
                    for c in text)
+
+
+def defused(text: str) -> str:
+    """Return the text without lines that a runner of GitHub would take for its commands."""
+    return _COMMAND.sub(r"\1: :", text).replace("##[", "## [")
 
 
 def shortened(text: str, most: int) -> str:
