@@ -160,6 +160,9 @@ class _Look:
         if user.outcome == "diverged" or user.state is None or not math.isfinite(user.loss):
             note.absent("the trial at the user's rate diverged", *ENDING, *DECAY)
             return
+        if len(user.losses) < _SHORTEST:
+            note.missed(_TOO_SHORT.format(len(user.losses)), *ENDING, *DECAY)
+            return
         if not purse.holds(LOOK):
             note.missed("the steps were spent on comparing the rates", *ENDING, *DECAY)
             return
