@@ -31,6 +31,7 @@ class Legend:
         limits: Thresholds ("rule.name") that are drawn as lines across.
         band: Two thresholds between which the y axis is fine, and the words for it.
         layers: The table that names the positions along the x axis, where several could.
+        lines: Pairs of words and of the measurement whose value is the name of a line.
     """
 
     title: str = ""
@@ -39,13 +40,15 @@ class Legend:
     limits: tuple[str, ...] = ()
     band: tuple[str, str, str] | None = None
     layers: str = ""
+    lines: tuple[tuple[str, str], ...] = ()
 
 
 _WORKABLE = ("update-ratio-off.min_ratio", "update-ratio-off.max_ratio", "workable")
 _LEGENDS: Mapping[str, Legend] = {
     "lr_sweep": Legend("loss while the learning rate rises", (("suggested", "suggested_lr"),),
-                       ("stable_lr_low", "stable_lr_high", "stable")),
-    "lr_race": Legend("the best rates against yours, same batches"),
+                       ("stable_lr_low", "stable_lr_high", "loss falls")),
+    "lr_race": Legend("the best rates against yours, same batches",
+                      lines=(("in use", "user_lr"), ("suggested", "suggested_lr"))),
     "lr_trial_user": Legend("a trial at your rate"),
     "lr_trial_suggested": Legend("a trial at the suggested rate"),
     "layer_loss": Legend("loss of the short run that was watched"),
@@ -113,6 +116,15 @@ def marks_of(report: Report, name: str, x_name: str) -> tuple[tuple[float, str],
         else:
             found[same] = (value, f"{words}, {found[same][1]}")
     return tuple(found)
+
+
+def line_name(report: Report, name: str, label: str) -> str:
+    """Return the name of a line, with what it is where its label is a measured value."""
+    for words, source in legend_of(name).lines:
+        value = measured(report, source)
+        if value is not None and label == f"{value:.2g}":
+            return f"{label}, {words}"
+    return label
 
 
 def limits_of(

@@ -11,7 +11,7 @@ from auditor.observation import Series
 from auditor.report import Report
 
 from .charts import COLORS, Band, Chart, Line
-from .legends import bands_of, legend_of, limits_of, marks_of
+from .legends import bands_of, legend_of, limits_of, line_name, marks_of
 from .scales import Axis, axis_for, is_drawable
 from .shapes import Drawing
 from .wording import number, prose
@@ -73,8 +73,12 @@ def pictures_of(
 def _picture(report: Report, group: list[Series], evidence: Sequence[Evidence]) -> Picture:
     drawn = _drawn(group, {item.layer for item in evidence if item.layer})
     chart = _chart(report, drawn, evidence)
-    head, rows = _values(chart, drawn)
-    return Picture(chart, _remarks(chart, group, drawn), head, rows)
+    stride = math.ceil(len({x for one in drawn for x in one.x}) / _MOST_ROWS)
+    head, rows = _values(chart, drawn, stride)
+    remarks = _remarks(chart, group, drawn)
+    if stride > 1:
+        remarks += (f"The table holds one value in {stride}.",)
+    return Picture(chart, remarks, head, rows)
 
 
 def _chart(report: Report, drawn: list[Series], evidence: Sequence[Evidence]) -> Chart:
@@ -92,7 +96,7 @@ def _chart(report: Report, drawn: list[Series], evidence: Sequence[Evidence]) ->
         title=legend_of(first.name).title or f"{name} by {x_name}",
         says="; ".join(_said(one, x_name) for one in drawn),
         x=x, y=y, x_name=x_name, y_name=y_name,
-        lines=_lines(drawn, x),
+        lines=_lines(report, drawn, x),
         limits=tuple(limit for limit in limits if y.has(limit[0])),
         marks=tuple(mark for mark in marks if x.has(mark[0])),
         places=places_of(report, first),
@@ -112,8 +116,8 @@ def _edges(bands: Sequence[Band], values: Sequence[float]) -> list[float]:
     return found
 
 
-def _lines(drawn: list[Series], x_axis: Axis) -> tuple[Line, ...]:
-    names = [_name(one) for one in drawn]
+def _lines(report: Report, drawn: list[Series], x_axis: Axis) -> tuple[Line, ...]:
+    names = [line_name(report, one.name, _name(one)) for one in drawn]
     points = [tuple(p for p in zip(one.x, one.y, strict=False) if x_axis.has(p[0]))
               for one in drawn]
     looks = [_ROLES.get(one.label, ("", False)) if len(drawn) > 1 else ("", False)
@@ -128,7 +132,7 @@ def _name(series: Series) -> str:
 
 def _shortened(names: list[str]) -> list[str]:
     """Return the names without the path that all of them begin or end with."""
-    if any(name.replace(".", "").isdigit() for name in names):
+    if any(name[:1].isdigit() and "." in name for name in names):
         return names
     parts = [name.split(".") for name in names]
     shortest = min(map(len, parts))
@@ -195,12 +199,11 @@ def _remarks(chart: Chart, group: list[Series], drawn: list[Series]) -> tuple[st
 
 
 def _values(
-    chart: Chart, drawn: list[Series],
+    chart: Chart, drawn: list[Series], stride: int,
 ) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     columns = [dict(zip(one.x, one.y, strict=False)) for one in drawn]
     positions = sorted({x for one in drawn for x in one.x})
-    stride = math.ceil(len(positions) / _MOST_ROWS)
     rows = tuple(
         (chart.place(x), *(number(column[x]) if x in column else "" for column in columns))
         for x in positions[::stride])
-    return (chart.x_name, *map(_name, drawn)), rows
+    return (chart.x_name, *(line.name for line in chart.lines)), rows

@@ -164,3 +164,9 @@ def test_measurements_by_layer_become_curves_in_the_order_of_the_model() -> None
 
     assert extended.observations[-1].tables["flat_share_layers"] == [
         "blocks.0:relu", "blocks.1:relu"]
+
+
+def test_the_lines_of_the_race_say_which_is_in_use_and_which_is_suggested() -> None:
+    names = [line.name for line in _chart(measured(), "rate", "best rates").lines]
+
+    assert names == ["0.01, in use", "0.02, suggested", "0.04", "0.08"]
