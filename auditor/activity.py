@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +43,7 @@ class ActivationRecord:
     Attributes:
         activation: Which function.
         order: Position among the calls of the first pass.
+        unit: Dimension of a rectifier's units; None until a pass has seen what comes before it.
         peaks: (U,) largest output of each unit of a rectifier since the last `forget`.
         samples: Distinct inputs seen since then.
         per_sample: Its first dimension is the batch.
@@ -53,6 +55,7 @@ class ActivationRecord:
 
     activation: Activation
     order: int
+    unit: int | None = None
     peaks: Tensor | None = None
     samples: int = 0
     per_sample: bool = True
@@ -91,6 +94,9 @@ class ActivationStatistics:
         batch_size: May change from pass to pass.
         only_alive: Take nothing but which units fire (the cheapest pass).
         close: Take larger samples, and keep them for histograms.
+        layouts: The recorder tells of modules in this pass, as it has to for what is new.
+        unplaced: A rectifier has come up whose layout is not known.
+        peaks: Look which units fire; it costs as much as all else, and a few passes are enough.
     """
 
     listens_to = frozenset(functions.ACTIVATIONS)
@@ -99,6 +105,9 @@ class ActivationStatistics:
         self.batch_size = batch_size
         self.only_alive = False
         self.close = False
+        self.layouts = True
+        self.unplaced = True
+        self.peaks = True
         self._records: dict[str, ActivationRecord] = {}
         self._channels_first = False
         self._turn = 0
@@ -111,7 +120,7 @@ class ActivationStatistics:
     @property
     def records(self) -> dict[str, ActivationRecord]:
         """Subject -> what it did. Reading it computes what was only copied so far."""
-        self._settle()
+        self.settle()
         return self._records
 
     def forget(self) -> None:
@@ -136,25 +145,35 @@ class ActivationStatistics:
 
     def on_function(self, call: Call) -> None:
         """Take a sample of one activation's output."""
-        output = call.output
-        if call.function is None or call.module is None or not isinstance(output, Tensor):
+        if call.function in self.listens_to and call.module is not None:
+            with torch._C.DisableTorchFunction():
+                self.take(call.subject, call.function, call.args, call.output)
+
+    def take(
+        self, subject: str, function: functions.Function, args: tuple[Any, ...], output: Any,
+    ) -> None:
+        """Take a sample of the output of one activation, called by hand or by a watcher."""
+        if not isinstance(output, Tensor) or not output.is_floating_point() or not output.numel():
             return
-        activation = functions.ACTIVATIONS.get(call.function)
-        if activation is None or not output.is_floating_point() or not output.numel():
-            return
-        record = self._records.get(call.subject)
+        record = self._records.get(subject)
         if record is None:
-            record = ActivationRecord(activation, len(self._records))
-            self._records[call.subject] = record
-        with torch.no_grad(), torch._C.DisableTorchFunction():
-            if activation.family == "rectifier":
-                self._note_peaks(record, output.detach())
+            record = ActivationRecord(functions.ACTIVATIONS[function], len(self._records))
+            self._records[subject] = record
+        output = output.detach()
+        if self.peaks:
             record.samples += self.batch_size
-            if not self.only_alive:
-                self._take(record, call, output)
+            if record.activation.family == "rectifier":
+                self._note_peaks(record, output)
+        if not self.only_alive:
+            self._note_values(record, args, output)
 
     def _note_peaks(self, record: ActivationRecord, output: Tensor) -> None:
-        unit = 1 if self._channels_first and output.dim() >= 3 else output.dim() - 1
+        if self.layouts:
+            record.unit = 1 if self._channels_first and output.dim() >= 3 else output.dim() - 1
+        unit = record.unit
+        if unit is None or unit >= output.dim():
+            self.unplaced = True
+            return
         inner = tuple(range(unit + 1, output.dim()))
         # Two reductions of neighbouring dimensions cost half of one over both sides of the unit.
         peaks = output.amax(inner) if inner else output
@@ -163,26 +182,28 @@ class ActivationStatistics:
         if record.peaks is None or record.peaks.shape != peaks.shape:
             record.peaks = peaks.clone()
         else:
-            torch.fmax(record.peaks, peaks, out=record.peaks)
+            record.peaks = torch.fmax(record.peaks, peaks)
 
-    def _take(self, record: ActivationRecord, call: Call, output: Tensor) -> None:
+    def _note_values(
+        self, record: ActivationRecord, args: tuple[Any, ...], output: Tensor,
+    ) -> None:
         record.per_sample = output.dim() >= 2 and output.shape[0] % self.batch_size == 0
         if record.constant_input:
-            source = _input_of(call, output) if record.per_sample else None
+            source = _input_of(args, output) if record.per_sample else None
             record.constant_input = source is not None
             if source is not None:
-                self._copy(source, record, is_input=True)
+                self._copy(source.detach(), record, is_input=True)
         self._copy(output, record, is_input=False)
 
     def _copy(self, tensor: Tensor, record: ActivationRecord, *, is_input: bool) -> None:
         buffer = self._buffers[self.close]
         if buffer.full:
-            self._settle()
+            self.settle()
         self._turn += 1
-        buffer.take(tensor.detach(), self._turn)
+        buffer.take(tensor, self._turn)
         self._waiting.append(_Waiting(record, is_input, self.close, tensor.shape[:1] > (1,)))
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """Compute the samples that wait, with one transfer for all that were taken alike."""
         for close, buffer in self._buffers.items():
             rows = [waiting for waiting in self._waiting if waiting.close is close]
@@ -239,9 +260,9 @@ def _slopes(rows: list[_Waiting], taken: Tensor, valid: Tensor) -> tuple[Tensor,
     return slopes, shares
 
 
-def _input_of(call: Call, output: Tensor) -> Tensor | None:
+def _input_of(args: tuple[Any, ...], output: Tensor) -> Tensor | None:
     """Return what an activation got, unless it was overwritten: then nothing is claimed of it."""
-    source = next(tensors_in(call.args), None)
+    source = next(tensors_in(args), None)
     if source is None or source.shape != output.shape or not source.is_floating_point():
         return None
     return None if source.data_ptr() == output.data_ptr() else source

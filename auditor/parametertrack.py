@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from itertools import islice
 from statistics import median
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,13 +15,27 @@ from auditor.sampling import coprime_stride
 
 # Of each parameter; the ratio of an update to the weights is good to a few per cent with these.
 _VALUES = 1024
+# Steps that wait to be computed together.
+_WAITING_STEPS = 10
+# Types whose norms are taken in float32; of others (float64, complex) only the wider one will do.
+_NARROW = (torch.float32, torch.float16, torch.bfloat16)
+
+
+@dataclass(slots=True)
+class _Step:
+    """A recorded step: which parameters have gradients, their norms, weights before and after."""
+
+    present: list[int]
+    norms: list[Tensor]
+    before: Tensor
+    after: Tensor | None = None
 
 
 class ParameterTrack:
-    """What each parameter's gradient and update did; one entry per watched step.
+    """What each parameter's gradient and update did; one entry per recorded step.
 
-    The norms of the gradients are exact, the updates are seen in a sample of each parameter. All
-    of one step takes a single transfer from the device.
+    The norms of the gradients are exact, the updates are seen in a sample of each parameter. They
+    are computed and fetched for several steps at once, when somebody reads them.
 
     Args:
         model: Its trainable parameters are tracked.
@@ -26,61 +43,56 @@ class ParameterTrack:
     Attributes:
         names: Of the trainable parameters, in model order.
         parameters: The live parameters, in that order.
-        gradient_norms: One value per parameter and step; NaN for a parameter without gradient.
-        update_ratios: One value per parameter and step, rms(update) / rms(weight); only for steps
-            whose gradients were finite.
     """
 
     def __init__(self, model: nn.Module) -> None:
         found = [(n, p) for n, p in model.named_parameters() if p.requires_grad and p.numel()]
         self.names = [name for name, _ in found]
         self.parameters = [parameter for _, parameter in found]
-        self.gradient_norms: list[list[float]] = []
-        self.update_ratios: list[list[float]] = []
+        self._gradient_norms: list[list[float]] = []
+        self._update_ratios: list[list[float]] = []
+        self._present: list[list[int]] = []
         self._owners: Tensor | None = None
         self._samples: list[Tensor] = []
         self._places: list[int] = []
-        self._before: Tensor | None = None
-        self._present: list[int] = []
-        self._norms: list[Tensor] = []
+        self._waiting: list[_Step] = []
+
+    @property
+    def gradient_norms(self) -> list[list[float]]:
+        """One value per parameter and step; NaN for a parameter without gradient."""
+        self._settle()
+        return self._gradient_norms
+
+    @property
+    def update_ratios(self) -> list[list[float]]:
+        """One value per parameter and step, rms(update) / rms(weight)."""
+        self._settle()
+        return self._update_ratios
 
     def before_update(self) -> None:
         """Take the gradients' norms and a sample of the weights, after a backward pass."""
-        if not self.parameters:
-            return
+        if len(self._waiting) >= _WAITING_STEPS:
+            self._settle()
+        gradients = [parameter.grad for parameter in self.parameters]
+        present = [index for index, gradient in enumerate(gradients)
+                   if gradient is not None and not gradient.is_sparse]
         with torch.no_grad():
-            self._before = self._sampled()
-            gradients = {index: parameter.grad for index, parameter in enumerate(self.parameters)
-                         if parameter.grad is not None and not parameter.grad.is_sparse}
-            self._present = list(gradients)
-            self._norms = []
-            if gradients:
-                self._norms = list(torch._foreach_norm(
-                    list(gradients.values()), 2, dtype=torch.float32))
+            norms = _norms([gradients[index] for index in present])
+            self._waiting.append(_Step(present, norms, self._sampled()))
 
-    def after_update(self) -> bool:
-        """Take the updates, and tell whether all gradients were finite."""
-        if self._before is None:
-            self.gradient_norms.append([math.nan] * len(self.parameters))
-            return True
+    def after_update(self) -> None:
+        """Take the weights after the update."""
         with torch.no_grad():
-            moves = self._sums((self._sampled() - self._before).square())
-            packed = [moves, self._sums(self._before.square())]
-            if self._norms:
-                packed.append(torch.stack(self._norms))
-            values = torch.cat(packed).tolist()
-        self._before = None
-        count = len(self.parameters)
-        norms = values[2 * count:]
-        by_parameter = [math.nan] * count
-        for index, norm in zip(self._present, norms, strict=True):
-            by_parameter[index] = norm
-        self.gradient_norms.append(by_parameter)
-        finite = all(map(math.isfinite, norms))
-        if finite:
-            self.update_ratios.append([_ratio(move, size) for move, size in zip(
-                values[:count], values[count: 2 * count], strict=True)])
-        return finite
+            self._waiting[-1].after = self._sampled()
+
+    def first_fault(self) -> tuple[int, list[str]] | None:
+        """Return the first step with a gradient that is not finite, and its parameters."""
+        for step, norms in enumerate(self.gradient_norms):
+            broken = [self.names[index] for index in self._present[step]
+                      if not math.isfinite(norms[index])]
+            if broken:
+                return step, broken
+        return None
 
     def update_ratio(self, index: int, *, skip: int = 0) -> float:
         """Return the median ratio of a parameter over the watched steps, from step `skip` on."""
@@ -116,18 +128,53 @@ class ParameterTrack:
             # The first time, or an optimizer that puts new tensors in the place of the old ones.
             self._samples = [_strided(parameter.detach()) for parameter in self.parameters]
             self._places = places
-        return torch.cat(self._samples).float()
+        return torch.cat(self._samples) if places else torch.zeros(0)
+
+    def _settle(self) -> None:
+        """Compute the steps that wait, with one transfer."""
+        done = [step for step in self._waiting if step.after is not None]
+        self._waiting = self._waiting[len(done):]
+        if not done:
+            return
+        count = len(self.parameters)
+        with torch.no_grad():
+            before = torch.stack([step.before.float() for step in done])
+            after = torch.stack([step.after.float() for step in done if step.after is not None])
+            sums = self._sums(torch.cat([(after - before).square(), before.square()]))
+            norms = [norm for step in done for norm in step.norms]
+            packed = [sums.flatten(), *([torch.stack(norms)] if norms else [])]
+            values = iter(torch.cat(packed).tolist())
+        moves, sizes = ([list(islice(values, count)) for _ in done] for _ in range(2))
+        for step, moved, size in zip(done, moves, sizes, strict=True):
+            by_parameter = [math.nan] * count
+            for index in step.present:
+                by_parameter[index] = next(values)
+            self._present.append(step.present)
+            self._gradient_norms.append(by_parameter)
+            self._update_ratios.append(list(map(_ratio, moved, size)))
 
     def _sums(self, values: Tensor) -> Tensor:
-        """Return the sum over each parameter's values, (P,)."""
+        """Return the sum over each parameter's values, (S, V) -> (S, P)."""
         if self._owners is None:
             counts = torch.tensor([len(sample) for sample in self._samples])
             self._owners = torch.repeat_interleave(counts).to(values.device)
-        return values.new_zeros(len(self.parameters)).index_add_(0, self._owners, values)
+        return values.new_zeros(len(values), len(self.parameters)).index_add_(
+            1, self._owners, values)
+
+
+def _norms(gradients: list[Any]) -> list[Tensor]:
+    """Return the norm of each gradient, ()."""
+    if not gradients:
+        return []
+    if all(gradient.dtype in _NARROW for gradient in gradients):
+        return list(torch._foreach_norm(gradients, 2, dtype=torch.float32))
+    return [torch.linalg.vector_norm(gradient).double() for gradient in gradients]
 
 
 def _strided(tensor: Tensor) -> Tensor:
-    """Return a view of at most 1,024 spread values."""
+    """Return a view of at most 1,024 spread values; of complex numbers both parts."""
+    if tensor.is_complex():
+        tensor = torch.view_as_real(tensor)
     size, count = tensor.numel(), min(_VALUES, tensor.numel())
     extent = sum((n - 1) * stride
                  for n, stride in zip(tensor.shape, tensor.stride(), strict=True)) + 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
@@ -186,6 +186,61 @@ class Watcher(TorchFunctionMode):
         return plain if self._seen[name] == 1 else f"{plain}#{self._seen[name]}"
 
 
+class FunctionWatcher(TorchFunctionMode):
+    """Tells of some functions only, under the same names, and without hooks on modules.
+
+    These cost more than all else in a small model. The module that calls is looked up in the
+    frames above a call.
+
+    Args:
+        model: The model, whose modules have paths.
+        functions: What is told of.
+        told: Takes the name of the layer, the function, its positional arguments and its output.
+    """
+
+    def __init__(
+        self, model: nn.Module, functions: Collection[Callable[..., Any]],
+        told: Callable[[str, Callable[..., Any], tuple[Any, ...], Any], None],
+    ) -> None:
+        super().__init__()
+        self._functions = functions
+        self._told = told
+        self._paths = {id(m): (path, _is_leaf(m)) for path, m in model.named_modules()}
+        self._seen: dict[str, int] = {}
+
+    def __enter__(self) -> FunctionWatcher:
+        """Begin a pass."""
+        self._seen.clear()
+        super().__enter__()  # type: ignore[no-untyped-call]
+        return self
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None,
+    ) -> Any:
+        """Run the function, then tell of it."""
+        output = func(*args, **kwargs) if kwargs else func(*args)
+        if func in self._functions and (name := self._name(func)):
+            count = self._seen[name] = self._seen.get(name, 0) + 1
+            self._told(name if count == 1 else f"{name}#{count}", func, args, output)
+        return output
+
+    def _name(self, func: Callable[..., Any]) -> str:
+        """Return the name of the layer that calls, empty outside of all modules."""
+        kinds = ""
+        frame: Frame | None = sys._getframe(2)
+        while frame is not None:
+            if frame.f_code is _MODULE_CALL:
+                module: nn.Module = frame.f_locals["self"]
+                known = self._paths.get(id(module))
+                if known is not None and not kinds:
+                    return known[0] if known[1] else f"{known[0]}:{func.__name__.rstrip('_')}"
+                if known is not None:
+                    return f"{known[0]}.{kinds}".lstrip(".")
+                kinds = kinds or _spelled(module, func)
+            frame = frame.f_back
+        return kinds
+
+
 @contextmanager
 def watching(
     model: nn.Module, *listeners: Listener, everything: bool = False,
@@ -195,6 +250,12 @@ def watching(
     watcher = Watcher(model, listeners, everything=everything, instead=instead)
     with watcher.attached():
         yield watcher
+
+
+def _spelled(module: nn.Module, func: Callable[..., Any]) -> str:
+    """Return the name of a call in a module that is none of the model's."""
+    kind = f"({type(module).__name__})"
+    return kind if _is_leaf(module) else f"{kind}:{func.__name__.rstrip('_')}"
 
 
 def _tell(listeners: Sequence[Listener], call: Call) -> None:
@@ -225,6 +286,7 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
             yield from tensors_in(getattr(value, name))
 
 
+_MODULE_CALL = nn.Module._call_impl.__code__
 # Of calls outside of all modules.
 _NOWHERE = _Known("", is_leaf=False, is_told=False)
 

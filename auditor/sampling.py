@@ -121,7 +121,9 @@ class SampleBuffer:
 
     def _row(self, device: torch.device, pairs: int) -> Tensor:
         if self._buffer is None:
-            self._buffer = torch.zeros(self._capacity, 2, self.values // 2, device=device)
+            # What is made in inference mode could not be written to outside of it.
+            with torch.inference_mode(False):
+                self._buffer = torch.zeros(self._capacity, 2, self.values // 2, device=device)
             self._halves = list(self._buffer.unbind())
         row = self._halves[len(self.counts)]
         self.counts.append(pairs)

@@ -17,15 +17,18 @@ own:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from torch import nn
 
 from auditor.activity import ActivationStatistics
 from auditor.parametertrack import ParameterTrack
-from auditor.recorder import Listener, Watcher
+from auditor.recorder import FunctionWatcher, Listener, Watcher
 from auditor.target import ComputeLoss, LossResult
+
+# Every so many passes the units that fire are looked at.
+_PEAKS_EVERY = 4
 
 
 class StepRecorder:
@@ -46,14 +49,36 @@ class StepRecorder:
     ) -> None:
         self.activations = activations or ActivationStatistics(1)
         self.parameters = parameters or ParameterTrack(model)
-        self._watcher = Watcher(model, (self.activations, *others))
+        self._hooked = Watcher(model, (self.activations, *others))
+        self._passes = 0
+        self._light: FunctionWatcher | None = None
+        if not others:
+            self._light = FunctionWatcher(model, self.activations.listens_to,
+                                          self.activations.take)
+
+    def forward(self, batch_size: int) -> AbstractContextManager[Any]:
+        """Return what records the forward pass, and the loss, that run inside.
+
+        Code that `torch.compile` would compile has to run eagerly (`isolation.eagerly`), as it
+        does in an audit.
+        """
+        activations = self.activations
+        activations.batch_size = batch_size
+        # The first pass, and the one after something new has come up, see where units lie.
+        activations.layouts = activations.unplaced or self._light is None
+        activations.peaks = activations.layouts or self._passes % _PEAKS_EVERY == 0
+        self._passes += 1
+        if activations.layouts or self._light is None:
+            return self._with_hooks()
+        return self._light
 
     @contextmanager
-    def forward(self, batch_size: int) -> Iterator[None]:
-        """Record the forward pass, and the loss, that run inside."""
-        self.activations.batch_size = batch_size
-        with self._watcher.attached():
+    def _with_hooks(self) -> Iterator[None]:
+        self.activations.unplaced = False
+        with self._hooked.attached():
             yield
+        # What has been seen to vary over samples need not be looked at again.
+        self.activations.settle()
 
     def first_of(self, compute: ComputeLoss, batch_size: int) -> ComputeLoss:
         """Return `compute` with its next call recorded, and none of those after it.
@@ -76,6 +101,6 @@ class StepRecorder:
         """Take the gradients, between the backward pass and the optimizer's step."""
         self.parameters.before_update()
 
-    def after_update(self) -> bool:
-        """Take the updates after the optimizer's step; tell whether all gradients were finite."""
-        return self.parameters.after_update()
+    def after_update(self) -> None:
+        """Take the updates, after the optimizer's step."""
+        self.parameters.after_update()

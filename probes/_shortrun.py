@@ -146,9 +146,10 @@ def _take_steps(
             _take_last_step(run, bench, batches[step % len(batches)])
             break
         _step(run, recorder, bench, batches[step % len(batches)])
-        if run.fault_step >= 0:
+        if not math.isfinite(run.losses[-1]):
             break
         seconds = max(seconds, time.monotonic() - begin)
+    _note_fault(run)
 
 
 def _take_last_step(run: ShortRun, bench: Bench, stored: Any) -> None:
@@ -158,7 +159,7 @@ def _take_last_step(run: ShortRun, bench: Bench, stored: Any) -> None:
                             parameters=run.track)
     run.statistics.close = True
     _step(run, recorder, bench, stored)
-    if run.fault_step < 0:
+    if math.isfinite(run.losses[-1]):
         run.end_deltas = {use.name: use.delta for use in graph.layers}
         _keep_histograms(run, step=len(run.losses) - 1)
 
@@ -167,15 +168,23 @@ def _step(run: ShortRun, recorder: StepRecorder, bench: Bench, stored: Any) -> N
     batch = batch_tools.private(stored)
     compute = bench.compute
     bench.compute = recorder.first_of(compute, batch_tools.length(batch))
-    loss = bench.step(batch, after_backward=recorder.before_update)
+    run.losses.append(bench.step(batch, after_backward=recorder.before_update))
     bench.compute = compute
-    finite = recorder.after_update()
-    if not math.isfinite(loss) or not finite:
-        run.fault_step, run.loss_broke = len(run.losses), not math.isfinite(loss)
-        if not run.loss_broke:
-            run.broken_gradients = _not_finite(run.track)
-    run.losses.append(loss)
+    recorder.after_update()
     run.steps += 1
+
+
+def _note_fault(run: ShortRun) -> None:
+    """Find the first step whose loss or gradient is not finite, and forget what came after it."""
+    loss = next((i for i, value in enumerate(run.losses) if not math.isfinite(value)), math.inf)
+    gradient, names = run.track.first_fault() or (math.inf, [])
+    fault = min(loss, gradient)
+    if math.isinf(fault):
+        return
+    run.fault_step, run.loss_broke = int(fault), fault == loss
+    run.losses = run.losses[: run.fault_step + 1]
+    if not run.loss_broke:
+        run.broken_gradients = names
 
 
 def _dead(
@@ -187,7 +196,7 @@ def _dead(
     if not rectifiers:
         return {}
     statistics.forget()
-    statistics.only_alive = True
+    statistics.only_alive = statistics.peaks = statistics.layouts = True
     seen = 0
     with torch.no_grad():
         for stored in batches[:_MOST_PASSES]:
@@ -231,9 +240,3 @@ def _origin(target: Target, batches: Sequence[Any], run: ShortRun, seed: int) ->
 def _broken_weight(bench: Bench) -> str:
     return next((name for name, parameter in bench.model.named_parameters()
                  if not bool(torch.isfinite(parameter).all())), "")
-
-
-def _not_finite(track: ParameterTrack) -> list[str]:
-    norms = track.gradient_norms[-1]
-    return [name for name, parameter, norm in zip(track.names, track.parameters, norms, strict=True)
-            if parameter.grad is not None and not math.isfinite(norm)]

@@ -7,8 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 from torch.nn.modules import module as hooks
+from torch.utils.checkpoint import checkpoint
 
-from auditor.recorder import Call, tensors_in, watching
+from auditor.functions import ACTIVATIONS
+from auditor.recorder import Call, FunctionWatcher, tensors_in, watching
 
 
 class Names:
@@ -146,3 +148,43 @@ def test_tensors_are_found_in_nested_outputs_in_order() -> None:
     found = list(tensors_in({"x": [a, (b, None)], "y": {"z": c}}))
 
     assert [float(t) for t in found] == [0.0, 1.0, 2.0]
+
+
+class Helpers(nn.Module):
+    """Activations in methods and functions that `forward` calls, in children, and checkpointed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.act = Mixed(), nn.Sequential(nn.Linear(4, 4), nn.Tanh())
+
+    def _gated(self, x: Tensor) -> Tensor:
+        return torch.sigmoid(x) * self.act(x)  # type: ignore[no-any-return]
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = checkpoint(self.inner, x, use_reentrant=False)
+        return F.relu(self._gated(x))
+
+
+class Inside(Names):
+    """Keeps the names of activations inside of modules."""
+
+    listens_to = frozenset(ACTIVATIONS)
+
+    def on_function(self, call: Call) -> None:
+        if call.module is not None:
+            super().on_function(call)
+
+
+def test_names_are_the_same_without_hooks() -> None:
+    model, hooked = Helpers(), Inside()
+    found: list[str] = []
+    watcher = FunctionWatcher(model, ACTIVATIONS, lambda name, *_: found.append(name))
+    before, x = _global_hooks(), torch.randn(2, 4)
+
+    with watching(model, hooked):
+        torch.sigmoid(model(x))
+    with watcher:
+        assert _global_hooks() == before
+        torch.sigmoid(model(x))
+
+    assert found == hooked.functions and len(found) == 7
