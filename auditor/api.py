@@ -14,6 +14,8 @@ from auditor.configform import Profile
 from auditor.errors import UsageError
 from auditor.facts import blank_report
 from auditor.fixes import RESERVE, Audited, tried
+from auditor.handmade import guarded
+from auditor.isolation import eagerly, unchanged_process
 from auditor.journal import Journal
 from auditor.judge import Limits, summaries
 from auditor.loading import load
@@ -95,7 +97,12 @@ def audit(
         limits=limits if limits.known else replace(limits, known=_names(every)),
         notes=tuple(notes), journal=journal,
     )
-    report, chosen = _audited(target, rules, probes.items, settings, SEEDS[profile])
+    guard, put_back = guarded(target)
+    try:
+        with unchanged_process(), eagerly():
+            report, chosen = _audited(guard, rules, probes.items, settings, SEEDS[profile])
+    finally:
+        put_back()
     if on_fixes is not None:
         on_fixes(target, chosen)
     return report

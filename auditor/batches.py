@@ -13,10 +13,13 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequenc
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
+# How far down an opaque batch its bytes are looked for.
+_DEEPEST = 6
 TARGET_KEYS = ("labels", "label", "targets", "target", "y", "start_positions", "mc_labels")
 
 
@@ -173,8 +176,21 @@ def _own(tensor: Tensor) -> Tensor:
 
 
 def size_in_bytes(batch: Any) -> int:
-    """Return what the tensors of the batch hold."""
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors_of(batch))
+    """Return what the tensors and arrays of the batch hold, also of one that is opaque to us."""
+    return sum(_bytes_of(batch, _DEEPEST))
+
+
+def _bytes_of(value: Any, deep: int) -> Iterator[int]:
+    if isinstance(value, Tensor):
+        yield value.numel() * value.element_size()
+    elif isinstance(value, (np.ndarray, bytes, str)):
+        yield value.nbytes if isinstance(value, np.ndarray) else len(value)
+    elif deep:
+        inner = (value.values() if isinstance(value, Mapping)
+                 else value if isinstance(value, (list, tuple, set))
+                 else getattr(value, "__dict__", {}).values())
+        for item in inner:
+            yield from _bytes_of(item, deep - 1)
 
 
 def describe(batch: Any) -> str:

@@ -22,6 +22,7 @@ from auditor import batches as batch_tools
 from auditor.errors import TargetError
 from auditor.failure import explain_failure
 from auditor.isolation import seeded
+from auditor.models import uncompiled
 from auditor.schedule import Schedule, schedule_of
 from auditor.snapshot import Snapshot
 from auditor.target import ComputeLoss, LossResult, Target
@@ -87,7 +88,7 @@ class Bench:
         self.target = target
         self.changes = changes or Changes()
         with user_code("making the model"):
-            self.model = target.make_model().to(target.device)
+            self.model = uncompiled(target.make_model()).to(target.device)
         if "from_pretrained" in target.traits and not self.model.training:
             # Hugging Face hands out models in eval mode; every training loop calls train().
             self.model.train()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -167,6 +168,14 @@ def test_an_opaque_batch_is_moved_by_its_own_method() -> None:
 
 def test_bytes_are_counted() -> None:
     assert batches.size_in_bytes((X, Y)) == 12 * 4 + 4 * 8
+
+
+def test_bytes_of_an_opaque_batch_are_counted_too() -> None:
+    class Graph:
+        def __init__(self) -> None:
+            self.parts = {"x": X, "edges": np.zeros((2, 5), dtype=np.int64), "names": ["ab", "c"]}
+
+    assert batches.size_in_bytes(Graph()) == 12 * 4 + 2 * 5 * 8 + 3
 
 
 def test_a_batch_of_a_tokenizer_is_a_mapping() -> None:

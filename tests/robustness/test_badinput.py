@@ -135,6 +135,9 @@ CASES = [
     target("a message of megabytes", "raise ValueError('x' * 5_000_000)\n", "net.py:1"),
     target("a message with control characters", "raise ValueError('\\x1b[2J\\x1b]0;t\\x07')\n",
            "net.py:1", r"\x1b[2J"),
+    target("a message that is a command",
+           "raise ValueError('x\\n::add-path::/x\\n \\t::stop-commands::y ##[add-path]/x')\n",
+           "net.py:1", ": :add-path::/x", "## [add-path]"),
     target("a message that is no text", "raise ValueError('\\udc80')\n", "net.py:1"),
     target("endless recursion", "def f(): f()\nf()\n", "net.py:1", "recursion"),
     target("model is a number", "model = 3\n", "model"),
@@ -294,7 +297,8 @@ def test_it_is_refused_in_words(
     assert "Traceback" not in result.output
     assert "fault of the auditor" not in result.output
     assert len(result.stderr) < 5_000
-    assert "\x1b" not in result.stderr
+    assert "\x1b" not in result.stderr and "##[" not in result.stderr
+    assert not any(line.lstrip().startswith("::") for line in result.stderr.splitlines())
     net = (case.files or {}).get("net.py")
     assert not isinstance(net, str) or (tmp_path / "net.py").read_text(encoding="utf-8") == net
 

@@ -103,8 +103,8 @@ JUNK = st.recursive(
 PIECES = st.sampled_from([
     b"", b"\x00", b"\xff\xfe", b"\xef\xbb\xbf", b"\r\n", b"\t", b"[" * 300, b"{" * 300,
     b"!!python/x ", b"&a ", b"*a", b": ", b"- ", b"1e999", b"NaN", b"9" * 5000, b"'",
-    b'"', b"---\n", b"%YAML 9\n", b"<<: ", b"? ", b"\xe2\x80\xae", b"[[tool.auditor]]\n", b"[tool.auditor]\n",
-    b"=", b",", b"}",
+    b'"', b"---\n", b"%YAML 9\n", b"<<: ", b"? ", b"\xe2\x80\xae", b"[[tool.auditor]]\n",
+    b"[tool.auditor]\n", b"=", b",", b"}",
 ]) | st.binary(max_size=4)
 
 
