@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sample_deep import deep
 from sample_hostile import hostile
+from sample_measured import measured
 from sample_reports import failing, healthy, incomplete
 
 from auditor.report import Report
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _REPORTS: dict[str, Callable[[], Report]] = {
     "failing": failing, "healthy": healthy, "incomplete": incomplete, "hostile": hostile,
-    "deep": deep,
+    "deep": deep, "measured": measured,
 }
 # Longer than anything here takes on a loaded machine; a hanging test must not hang the rest.
 _PATIENCE_MS = 20_000

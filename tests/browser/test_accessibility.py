@@ -15,6 +15,7 @@ pytestmark = pytest.mark.browser
 
 @pytest.mark.parametrize(("name", "scheme"), [
     ("failing", "light"), ("failing", "dark"), ("healthy", "light"),
+    ("measured", "light"),
 ])
 def test_axe_has_nothing_to_say(name: str, scheme: str, visit: Callable[..., Visit]) -> None:
     axe = pytest.importorskip(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 pytestmark = pytest.mark.browser
-SAMPLES = ("failing", "healthy", "hostile", "deep")
+SAMPLES = ("failing", "healthy", "hostile", "deep", "measured")
 
 # The brightness, 0 to 255, of the first colour behind an element that is not see-through.
 _BRIGHTNESS = """element => {

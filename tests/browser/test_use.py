@@ -122,3 +122,11 @@ def test_the_first_key_offers_the_way_to_the_findings(visit: Callable[..., Visit
     page.keyboard.press("Tab")
 
     assert page.evaluate("() => document.activeElement.getAttribute('href')") == "#findings"
+
+
+def test_a_cell_of_the_model_map_leads_to_its_finding(visit: Callable[..., Visit]) -> None:
+    page = visit("measured").page
+    page.locator(".strip a").first.click()
+
+    assert page.url.endswith("#dying-relu")
+    assert _is_in_view(page, "#dying-relu")
