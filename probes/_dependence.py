@@ -27,8 +27,10 @@ def dependence(inputs: Sequence[Tensor], target: Tensor, *, classes: bool, seed:
         seed: Of projections and permutations.
     """
     generator = torch.Generator().manual_seed(seed)
-    x = _flat([t[:SAMPLES].detach().cpu() for t in inputs], generator)
-    y = target[: len(x)].cpu()
+    # Spread over all that was read: sorted data begin with samples of one class.
+    rows = torch.linspace(0, len(target) - 1, min(SAMPLES, len(target))).long()
+    x = _flat([t.detach().cpu()[rows] for t in inputs], generator)
+    y = target.cpu()[rows]
     if classes:
         y = torch.nn.functional.one_hot(torch.unique(y, return_inverse=True)[1]).float()
     else:

@@ -31,7 +31,8 @@ def order_test(target: Tensor, sizes: Sequence[int], *, classes: bool, seed: int
 
     Args:
         target: (N,) class numbers or values, in the order in which they came.
-        sizes: Samples in each batch; those after the first 2,000 samples are left out.
+        sizes: Samples in each batch; of more than 2,000 samples, batches spread over all of them
+            are taken.
         classes: The targets are classes.
         seed: Of the random orders.
 
@@ -39,7 +40,9 @@ def order_test(target: Tensor, sizes: Sequence[int], *, classes: bool, seed: int
         None when the targets do not vary.
     """
     batch = torch.repeat_interleave(torch.arange(len(sizes)), torch.tensor(list(sizes)))
-    batch, target = batch[:SAMPLES], target.cpu()[:SAMPLES]
+    spread = torch.isin(batch, _spread_batches(sizes))
+    batch, target = batch[spread], target.cpu()[spread]
+    batch = torch.unique(batch, return_inverse=True)[1]
     if classes:
         _, labels = torch.unique(target, return_inverse=True)
         values = torch.nn.functional.one_hot(labels).float()
@@ -60,6 +63,15 @@ def order_test(target: Tensor, sizes: Sequence[int], *, classes: bool, seed: int
     expected = float(random.mean())
     beyond = (observed - expected) / max(total - expected, 1e-12)
     return Order(p, min(max(beyond, 0.0), 1.0))
+
+
+def _spread_batches(sizes: Sequence[int]) -> Tensor:
+    """Return the numbers of batches that hold about 2,000 samples, from the first to the last.
+
+    The first ones alone would not do: sorted data may begin with thousands of one class.
+    """
+    every = max(-(-sum(sizes) // SAMPLES), 1)
+    return torch.arange(0, len(sizes), every)
 
 
 def _between(values: Tensor, batch: Tensor, counts: Tensor) -> float:

@@ -247,6 +247,18 @@ def test_class_weights_and_weighted_sampling_make_up_for_rare_classes() -> None:
     assert "duplicate_share" in drawn.absent
 
 
+def test_sorted_data_may_begin_with_thousands_of_one_class() -> None:
+    x, y = table(samples=6000)
+    y = torch.where(torch.arange(6000) % 2 == 0, 0, y)
+    order = y.argsort()
+    assert int((y == 0).sum()) > 3000
+    ordered = looked_at(x[order], y[order], shuffle=False)
+    told = observe("information", target(lambda: mlp(CLASSES), x[order], y[order], shuffle=False))
+
+    assert number(ordered, "order_p") < 1e-3
+    assert number(told, "dependence_p") <= 0.01
+
+
 def test_sorted_labels_are_told_from_shuffled_ones() -> None:
     x, y = table()
     order = y.argsort()
@@ -274,6 +286,16 @@ def test_copies_and_contradictions_are_counted() -> None:
 
     assert number(found, "duplicate_share") == pytest.approx(200 / 800)
     assert number(found, "conflict_share") == pytest.approx(200 / 800)
+
+
+@pytest.mark.parametrize(("digits", "judged"), [(8, True), (2, False)])
+def test_copies_of_points_in_the_plane_are_told_from_coarse_ones(digits: int, judged: bool) -> None:
+    x = torch.rand(N // 2, 2, generator=torch.Generator().manual_seed(0)).double()
+    x = x.round(decimals=digits).float().repeat(2, 1)
+    y = torch.arange(N) % CLASSES
+    found = looked_at(x, y, make_model=lambda: nn.Linear(2, CLASSES))
+
+    assert ("duplicate_share" not in found.absent) is judged
 
 
 def test_an_endless_loader_is_no_set_of_copies() -> None:
@@ -373,6 +395,17 @@ def test_shuffled_labels_are_learned_by_heart_only() -> None:
     assert number(true, "dependence_p") <= 0.01
     assert number(shuffled, "dependence_p") > 0.01
     assert number(shuffled, "learned_skill") > 0.5
+
+
+def test_labels_that_are_slow_to_learn_by_heart_get_more_rounds() -> None:
+    x = torch.randn(1200, 36, generator=torch.Generator().manual_seed(0))
+    y = torch.randint(0, CLASSES, (1200,), generator=torch.Generator().manual_seed(1))
+    found = observe("information", target(
+        lambda: nn.Sequential(nn.Linear(36, 128), nn.ReLU(), nn.Linear(128, CLASSES)), x, y,
+        lr=3e-4, val=(-x[:400], y[400:800])))
+
+    assert number(found, "learned_skill") > 0.5
+    assert number(found, "unseen_skill_high") < 0.15
 
 
 def test_standardising_is_tried_only_where_it_can_matter() -> None:
