@@ -59,6 +59,7 @@ def unjudged_report(
     *,
     seed: int,
     seconds: float,
+    training_seconds: float,
     notes: Sequence[str] = (),
     interrupted: bool = False,
 ) -> Report:
@@ -71,6 +72,7 @@ def unjudged_report(
         probes: All installed ones by name.
         seed: Of the audit.
         seconds: Wall time of the audit.
+        training_seconds: Of that, inside of forward, backward and optimizer steps.
         notes: Sentences for the reader; the target's and the observations' own are added.
         interrupted: The user stopped the audit before all had been measured.
     """
@@ -79,7 +81,8 @@ def unjudged_report(
         verdict="incomplete",
         target=_target(target, model),
         layers=model.layers if model else (),
-        environment={**_environment(str(target.device), seed, seconds), "interrupted": interrupted},
+        environment={**_environment(str(target.device), seed, seconds),
+                     "training_seconds": round(training_seconds, 2), "interrupted": interrupted},
         observations=tuple(observations),
         probes=_runs(observations, probes),
         notes=tuple(dict.fromkeys(said)),

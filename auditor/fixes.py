@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from auditor import worktime
 from auditor.candidate import Candidate
 from auditor.collected import Bounds
 from auditor.errors import AuditorError
@@ -14,6 +15,7 @@ from auditor.evidence import MOVING, learns_nothing
 from auditor.isolation import undisturbed
 from auditor.journal import Journal
 from auditor.judge import overall
+from auditor.observation import Json
 from auditor.probe import Probe
 from auditor.progress import Progress
 from auditor.remedy import Remedy
@@ -67,7 +69,7 @@ def tried(
                  if finding.severity != "info" and finding.is_open for fix in finding.fixes)
     if not wanted:
         return report, {}
-    left = deadline - time.monotonic()
+    left, worked = deadline - time.monotonic(), worktime.seconds()
     audited.settings.on_progress(
         Progress("trials", "tries the fixes on copies", 0, wanted, max(left, 0.0)))
     with undisturbed(), audited.target.surroundings():
@@ -77,19 +79,20 @@ def tried(
                 audited.target, store, audited.remedies, audited.settings.seed,
                 audited.step_seconds, deadline,
                 lambda target, long: _again(report, audited, target, long, deadline)))
-            return _timed(tryout.run(), left - (deadline - time.monotonic())), tryout.chosen
+            report = tryout.run()
+            return _timed(report, seconds=left - (deadline - time.monotonic()),
+                          training_seconds=worktime.seconds() - worked), tryout.chosen
         finally:
             store.close()
 
 
-def _timed(report: Report, seconds: float) -> Report:
+def _timed(report: Report, **spent: float) -> Report:
     """Return the report with its verdict by all findings, and with the time of the trials."""
     report = replace(report, verdict=overall(report))
-    measured = report.environment.get("seconds")
-    if not isinstance(measured, (int, float)) or math.isnan(seconds):
-        return report
-    return replace(report, environment={
-        **report.environment, "seconds": round(measured + seconds, 2)})
+    times: dict[str, Json] = {
+        name: round(known + more, 2) for name, more in spent.items()
+        if isinstance(known := report.environment.get(name), (int, float)) and not math.isnan(more)}
+    return replace(report, environment={**report.environment, **times})
 
 
 def _again(

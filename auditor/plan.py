@@ -77,6 +77,20 @@ def expect(probe: type[Probe], step_seconds: float) -> Planned:
     )
 
 
+def forecast(planned: Sequence[Planned], step_seconds: float, seconds_left: float) -> str:
+    """Say how long all probes are going to take, as far as the steps tell.
+
+    Args:
+        planned: All that is to run.
+        step_seconds: Of a training step, as measured.
+        seconds_left: Of the budget, which ends everything.
+    """
+    expected = sum(one.expected for one in planned)
+    until = f", cut at {seconds_left:.0f} s" if expected > seconds_left else ""
+    return (f"about {max(expected, 1.0):.0f} s{until}: {len(planned)} probes, steps of "
+            f"{1e3 * step_seconds:.3g} ms")
+
+
 def share_of_time(
     now: Planned, later: Sequence[Planned], seconds_left: float, budget_seconds: float,
 ) -> float:

@@ -27,11 +27,12 @@ def merged(reports: Sequence[Report]) -> Report:
     )
     note = (f"Every number is the median over {len(reports)} seeds, from "
             f"{first.environment.get('seed')} on.")
-    seconds = sum(_seconds(report) for report in reports)
+    times = {name: round(sum(_seconds(report, name) for report in reports), 2)
+             for name in ("seconds", "training_seconds")}
     totals = {seen.probe: seen for seen in observations}
     return replace(
         first, observations=observations, notes=(*first.notes, note),
-        environment={**first.environment, "seeds": len(reports), "seconds": round(seconds, 2)},
+        environment={**first.environment, "seeds": len(reports), **times},
         probes=tuple(
             replace(run, seconds=totals[run.name].seconds, steps=totals[run.name].steps,
                     status=totals[run.name].status, reason=totals[run.name].reason)
@@ -79,6 +80,6 @@ def _rank(value: Scalar) -> float:
     return number if math.isfinite(number) or number < 0 else math.inf
 
 
-def _seconds(report: Report) -> float:
-    value = report.environment.get("seconds")
+def _seconds(report: Report, name: str) -> float:
+    value = report.environment.get(name)
     return float(value) if isinstance(value, (int, float)) else 0.0

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from auditor import batches, plan
+from auditor import batches, plan, worktime
 from auditor.errors import AuditorError, TargetError
 from auditor.facts import ModelFacts, model_facts, unjudged_report
 from auditor.isolation import seeded, undisturbed, warned_once
@@ -19,6 +19,7 @@ from auditor.modelmap import model_map
 from auditor.observation import Observation, accounted
 from auditor.probe import NotApplicable, Notebook, OutOfTime, Probe, ProbeContext
 from auditor.progress import Progress
+from auditor.repeatable import doubts
 from auditor.report import Report
 from auditor.rule import Rule
 from auditor.store import BatchStore
@@ -87,8 +88,10 @@ class Session:
         self._observations: dict[str, Observation] = {}
         self._known = settings.journal.known.get(settings.seed, {})
         self._begin = time.monotonic()
+        self._worked = worktime.seconds()
         self._first_problem: TargetError | None = None
         self._model: ModelFacts | None = None
+        self._doubts: tuple[str, ...] = ()
         self.step_seconds = 0.0
         self.interrupted = False
 
@@ -110,6 +113,9 @@ class Session:
             store = BatchStore(self._target, self._settings.seed)
             try:
                 self.step_seconds = self._first_steps(store)
+                if self._first_problem is None:
+                    self._doubts = doubts(self._target, store, self._settings.seed,
+                                          self.step_seconds)
                 self._settings.journal.began(self._settings.seed, self._scene())
                 self._measure(store, self.step_seconds)
             except KeyboardInterrupt:
@@ -165,6 +171,8 @@ class Session:
                 chosen.remove(probe)
                 self._fail(probe, "the model cannot take a training step")
         planned = [plan.expect(probe, step_seconds) for probe in chosen]
+        if step_seconds:
+            self._tell("plan", plan.forecast(planned, step_seconds, self._seconds_left()), 0, 0)
         for position, now in enumerate(planned):
             left = self._seconds_left()
             self._tell(now.probe.name, now.probe.says, position, len(planned))
@@ -243,12 +251,13 @@ class Session:
         return replace(self._unjudged(), rules=summaries(self._rules, self._settings.limits))
 
     def _unjudged(self) -> Report:
-        notes = [*self._settings.notes]
+        notes = [*self._settings.notes, *self._doubts]
         if self.interrupted:
             notes.append("The audit was interrupted; what had been measured is judged.")
         return unjudged_report(
             self._target, self._model, tuple(self._observations.values()), self._probes,
             seed=self._settings.seed, seconds=time.monotonic() - self._begin,
+            training_seconds=worktime.seconds() - self._worked,
             notes=notes, interrupted=self.interrupted,
         )
 

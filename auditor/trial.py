@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from auditor import batches as batch_tools
+from auditor import worktime
 from auditor.errors import TargetError
 from auditor.failure import explain_failure
 from auditor.isolation import seeded
@@ -117,7 +118,7 @@ class Bench:
             batch = self.changes.batch(batch)
         try:
             with self.target.surroundings(), user_code(
-                    "running the model and the loss on a batch", seconds=STEP_SECONDS):
+                    worktime.FORWARD, seconds=STEP_SECONDS):
                 return self.compute(self.model, batch)
         except TargetError as problem:
             explain_failure(problem, self.target, self.model, batch)
@@ -134,7 +135,7 @@ class Bench:
             if after_backward is not None:
                 after_backward()
             self._clip()
-            with user_code("taking an optimizer step"):
+            with user_code(worktime.UPDATE):
                 self.optimizer.step()
         self.steps += 1
         return value
@@ -146,7 +147,7 @@ class Bench:
         # Some training steps call backward themselves; their graph is gone.
         is_done = self._has_gradients() and not had_gradients
         if loss.requires_grad and not is_done:
-            with user_code("running backward", seconds=STEP_SECONDS):
+            with user_code(worktime.BACKWARD, seconds=STEP_SECONDS):
                 loss.backward()  # type: ignore[no-untyped-call]
         return float(loss.detach())
 
@@ -209,7 +210,7 @@ class Bench:
 
         if _steps_twice(self.optimizer):
             closure()
-        with user_code("taking an optimizer step"):
+        with user_code(worktime.UPDATE):
             self.optimizer.step(closure)  # type: ignore[arg-type]
         return values[0]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import linecache
 import math
 import os
+import re
 import signal
 import sys
 import sysconfig
@@ -19,9 +20,11 @@ from typing import Any
 
 from auditor.errors import AuditorError, TargetError, TargetTimeout
 from auditor.visible import shortened, words_of
+from auditor.worktime import counted
 
 _HERE = os.path.dirname(os.path.realpath(__file__))
 _RING_AGAIN_SECONDS = 1.0
+_FRAME = re.compile(r'File "(?P<file>[^"\n]+)", line (?P<line>\d+), in ')
 # Characters of a source line in a code frame.
 _SHOWN = 400
 
@@ -59,7 +62,7 @@ def user_code(doing: str, *, seconds: float | None = None) -> Iterator[None]:
         TargetTimeout: It did not come back in time.
     """
     try:
-        with within(math.inf if seconds is None else seconds, doing):
+        with counted(doing), within(math.inf if seconds is None else seconds, doing):
             yield
     except (AuditorError, KeyboardInterrupt, GeneratorExit, _TimeUp):
         raise
@@ -71,10 +74,10 @@ def user_code(doing: str, *, seconds: float | None = None) -> Iterator[None]:
         ) from stop
     except BaseException as problem:
         # The user may have made an exception that no `except Exception` catches.
+        words, elsewhere = _carried(words_of(problem), type(problem).__name__)
         raise TargetError(
-            f"{_sentence(doing)} failed: {type(problem).__name__}: {words_of(problem)}"
-            .rstrip(": "),
-            where=_syntax_frame(problem) or frame_of(problem.__traceback__),
+            f"{_sentence(doing)} failed: {type(problem).__name__}: {words}".rstrip(": "),
+            where=_syntax_frame(problem) or elsewhere or frame_of(problem.__traceback__),
         ) from problem
 
 
@@ -85,6 +88,21 @@ def frame_of(trace: TracebackType | None) -> str:
         return ""
     last = own[-1]
     return code_frame(last.filename, last.lineno or 1)
+
+
+def _carried(words: str, kind: str) -> tuple[str, str]:
+    """Return the message and the user's line of an exception from a loader's worker process.
+
+    torch sends the whole traceback as the message.
+    """
+    if "Original Traceback (most recent call last)" not in words:
+        return words, ""
+    lines = words.rstrip().splitlines()
+    last = max(index for index, line in enumerate(lines) if line.startswith((" ", "Original")))
+    own = [found for found in _FRAME.finditer(words) if is_users(found["file"])]
+    where = code_frame(own[-1]["file"], int(own[-1]["line"])) if own else ""
+    message = "\n".join(lines[last + 1:]).removeprefix(f"{kind}: ")
+    return f"{message} (in a worker process of the loader)", where
 
 
 def code_frame(file: str, line: int) -> str:

@@ -5,25 +5,18 @@ from __future__ import annotations
 import json
 import math
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 
 from auditor.finding import Evidence, Finding, Severity, TrialOutcome
 from auditor.observation import Json, Place
 from auditor.report import Report
+from auditor.visible import visible
 
-# Categories that a terminal or an editor may act on instead of showing them.
-_HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _TRIAL_WORDS = {"helps": "helps", "no-effect": "no effect", "harms": "makes it worse"}
 # Measures of trials that are shown in percent.
 SHARES = frozenset({"accuracy", "mean recall"})
 _NOT_THE_USERS = ("", "pack", "measured")
 _COMPARED = {"==": "must not be", "!=": "must be"}
-
-
-def visible(text: str) -> str:
-    r"""Return the text with every control or format character written as an escape (`\x1b`)."""
-    return "".join(_escape(c) if unicodedata.category(c) in _HIDDEN else c for c in text)
 
 
 def prose(text: str) -> str:
@@ -206,7 +199,7 @@ def run_line(report: Report) -> str:
         prose(str(model)) if model else "",
         f"{big(parameters)} parameters" if parameters is not None else "",
         prose(str(device)) if device else "",
-        f"{seconds(report):.1f} s",
+        f"{seconds(report):.1f} s{_training_share(report)}",
         f"seed {number(seed)}" if seed is not None else "",
         "interrupted before all was measured" if environment.get("interrupted") else "",
         "stopped before all was measured" if environment.get("stopped") else "",
@@ -219,6 +212,14 @@ def facts(report: Report) -> list[tuple[str, str]]:
     parts = (report.target, report.environment)
     return [(prose(name).replace("_", " "), _fact(value))
             for part in parts for name, value in part.items() if value not in ({}, "", None)]
+
+
+def _training_share(report: Report) -> str:
+    """Return which part of the time went into training steps, if it is known."""
+    spent, whole = report.environment.get("training_seconds"), seconds(report)
+    if not isinstance(spent, (int, float)) or not whole > 0 or not 0 < spent <= whole:
+        return ""
+    return f" ({100 * spent / whole:.0f} % in training steps)"
 
 
 def seconds(report: Report) -> float:
@@ -242,13 +243,6 @@ def _fact(value: Json) -> str:
             return f"{number(value['file'])}:{number(value['line'])}"
         return ", ".join(f"{prose(name)} {_fact(item)}" for name, item in value.items())
     return number(value)
-
-
-def _escape(character: str) -> str:
-    code = ord(character)
-    if code < 0x100:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def _float(value: float) -> str:
