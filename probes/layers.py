@@ -120,6 +120,7 @@ def _note_way(context: ProbeContext, row: DepthRow, way: str, *, through_time: b
     note.measure("gradient_decades", row.gradient_decades, row.layer)
     note.measure("update_lag_decades", row.lag_decades, row.layer)
     note.measure("relative_update", row.update, row.layer)
+    note.measure("gradient_decades_each", row.gradient_decades / max(row.below, 1), row.layer)
     note.measure("layers_below", row.below, row.layer)
     note.measure("gradient_way", way, row.layer)
     note.measure("through_time", through_time, row.layer)
