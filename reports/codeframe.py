@@ -6,8 +6,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from auditor.observation import Place
-
-from .wording import visible
+from auditor.visible import visible
 
 _TAB = 4
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from html import escape
 from typing import Protocol
 
-from .wording import visible
+from auditor.visible import visible
 
 WIDTH = 560
 FONT_SIZE = 12.5
