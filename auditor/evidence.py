@@ -151,7 +151,8 @@ def _is_shown(
     mutual = cause in resolves.get(rule, ())
     # A root whose own fix helps stands for itself.
     alone = not findings[rule].causes and _helps(findings[rule])
-    return not (mutual or alone) and rule not in _above(cause, findings)
+    backwards = _cannot_cause(findings[cause], findings[rule])
+    return not (mutual or alone or backwards) and rule not in _above(cause, findings)
 
 
 def _overrules(
@@ -160,7 +161,16 @@ def _overrules(
 ) -> bool:
     """Tell whether a finding that was told to be another one's cause went away with that one."""
     return (cause in findings and rule in findings and rule in findings[cause].causes
-            and not _helps(findings[rule]) and cause not in resolves.get(rule, ()))
+            and not _helps(findings[rule]) and cause not in resolves.get(rule, ())
+            and not _cannot_cause(findings[cause], findings[rule]))
+
+
+def _cannot_cause(cause: Finding, other: Finding) -> bool:
+    """Tell whether one finding is of the data and the other of what is made of them.
+
+    A model that memorises less may hide that the labels say nothing; it did not make them so.
+    """
+    return other.category == "data" and cause.category != "data"
 
 
 def _helps(finding: Finding) -> bool:
