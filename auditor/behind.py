@@ -85,6 +85,16 @@ class Behind:
                 for one in self._collected.candidates[rule]:
                     one.finding = replace(one.finding, severity="info")
 
+    def give_up(self) -> None:
+        """The time is over: of what was found behind others keep what needs no joint trial."""
+        if self.joint is not None:
+            return
+        for rule in list(self.shown.behind):
+            one = self._collected.chosen.get(rule)
+            if self._report.verdicts[rule].verdict != "masked" and not (one and one.helps):
+                self._collected.drop(rule)
+                self.shown.behind.discard(rule)
+
     def look_again(self) -> None:
         """Run the cheap probes on each mended copy: which findings vanish, which come back?"""
         chosen = self._collected.chosen

@@ -11,9 +11,12 @@ from auditor.counterfactual import SEEDS, Look, Runs
 from auditor.finding import TrialOutcome, TrialStatus
 from auditor.observation import Json
 
-# A gain has to be larger than twice its standard error over seeds and judging batches ...
+# A gain has to be larger than this many of its standard errors, over judging batches and over
+# seeds: by chance alone this happens in 12 of 100 cases with two seeds, in 4 of 100 with four ...
 _ERRORS = 2.5
-# ... and worth the change: this part of the loss, or of what is missing to a perfect score.
+# ... so one of two seeds that is not this many times as large as it must be gets more of them.
+_CLEAR = 4.0
+# It also has to be worth the change: this part of the loss, or of what a perfect score is ahead.
 _LEAST_LOSS = 0.03
 _LEAST_OF_MISSING, _LEAST_SCORE = 0.04, 0.01
 _ON_THE_WAY = {"helps": "it gets there sooner", "harms": "it gets there later"}
@@ -31,6 +34,7 @@ class Measured:
         after: Likewise.
         gain: Mean over seeds and batches; positive is better.
         status: "helps", "no-effect" or "harms" by this measure alone.
+        is_clear: The gain is far larger than it has to be.
     """
 
     name: str
@@ -38,6 +42,7 @@ class Measured:
     after: tuple[float, ...]
     gain: float
     status: TrialStatus
+    is_clear: bool = False
 
 
 def measures(before: Runs, after: Runs, *, same_loss: bool) -> list[Measured]:
@@ -87,11 +92,16 @@ def outcome(before: Runs, after: Runs, *, same_loss: bool, steps: int) -> TrialO
 
 
 def is_open(before: Runs, after: Runs, *, same_loss: bool) -> bool:
-    """Tell whether more seeds could show that a fix helps."""
+    """Tell whether more seeds could show that a fix helps, or that what helped was chance."""
     if after.problem or before.problem:
         return False
     found = measures(before, after, same_loss=same_loss)
-    return verdict(found) == "no-effect" and any(one.gain > 0 for one in found)
+    said = verdict(found)
+    if said == "no-effect":
+        sooner = on_the_way(before, after)
+        return any(one.gain > 0 for one in found) or (
+            sooner is not None and sooner.status == "helps")
+    return said == "helps" and not any(one.is_clear for one in found if one.status == said)
 
 
 def gain_of(before: Runs, after: Runs, *, same_loss: bool) -> float:
@@ -112,20 +122,25 @@ def _measured(
         return Measured(name, (), (), 0.0, "no-effect")
     return Measured(
         name, tuple(fmean(seed) for seed in before), tuple(fmean(seed) for seed in after),
-        _finite_mean(flat), _status(gains, flat, least))
+        _finite_mean(flat), _status(gains, flat, least), _finite_mean(flat) > _CLEAR * least)
 
 
 def _status(gains: Sequence[Sequence[float]], flat: Sequence[float], least: float) -> TrialStatus:
     means = [_finite_mean(seed) for seed in gains]
     mean = fmean(means)
-    noise = stdev(flat) / math.sqrt(len(flat)) if len(flat) > 1 and all(
-        map(math.isfinite, flat)) else 0.0
-    limit = max(least, _ERRORS * noise)
+    # The batches of one run share its luck, so the runs are compared as well.
+    limit = max(least, _ERRORS * _standard_error(flat), _ERRORS * _standard_error(means))
     better, worse = (sum(sign * mean > 0 for mean in means) for sign in (1, -1))
     agree = max(_AGREE * len(means), min(len(means), SEEDS))
     if better >= agree and mean > limit:
         return "helps"
     return "harms" if worse >= agree and mean < -limit else "no-effect"
+
+
+def _standard_error(values: Sequence[float]) -> float:
+    if len(values) < 2 or not all(map(math.isfinite, values)):
+        return 0.0
+    return stdev(values) / math.sqrt(len(values))
 
 
 def _difference(before: float, after: float, sign: int) -> float:

@@ -54,6 +54,8 @@ class Tryout:
                 self._behind.settle()
                 self._behind.look_again()
             except OutOfTime:
+                if self._behind is not None:
+                    self._behind.give_up()
                 self._collected.missed(_NO_TIME)
                 self._collected.choose()
             finally:

@@ -14,7 +14,7 @@ from torch import nn
 
 from auditor.candidate import Candidate, side_by_side, try_on_top
 from auditor.collected import Bounds
-from auditor.comparison import measures, outcome, verdict
+from auditor.comparison import is_open, measures, outcome, verdict
 from auditor.counterfactual import Lab, Look, Runs
 from auditor.evidence import Shown, explained_by_trial, recommended, revealed, with_trials
 from auditor.finding import Finding, Fix, TrialOutcome, Verdict
@@ -236,6 +236,23 @@ def test_seeds_that_disagree_show_nothing() -> None:
     assert verdict(measures(before, after, same_loss=True)) == "no-effect"
 
 
+def test_runs_that_gain_by_their_luck_show_nothing() -> None:
+    before = runs([[1.0] * 6] * 2, [[]] * 2, "")
+    after = runs([[0.95] * 6, [0.5] * 6], [[]] * 2, "")
+
+    assert verdict(measures(before, after, same_loss=True)) == "no-effect"
+    assert is_open(before, after, same_loss=True)
+
+
+def test_a_small_gain_is_looked_at_again() -> None:
+    before = runs([[1.0] * 6] * 2, [[]] * 2, "")
+    small, large = (runs([[v] * 6, [v + 0.01] * 6], [[]] * 2, "") for v in (0.93, 0.3))
+
+    assert outcome(before, small, same_loss=True, steps=9).status == "helps"
+    assert is_open(before, small, same_loss=True)
+    assert not is_open(before, large, same_loss=True)
+
+
 def test_fixes_that_need_each_other_are_shown_to() -> None:
     audited = target(lambda: _dead(small()), *blobs(), optimizer=torch.optim.SGD, lr=1e-6)
     chosen = {
@@ -403,6 +420,15 @@ def test_a_told_cause_that_goes_away_with_its_consequence_was_none() -> None:
     told = explained_by_trial(report, Shown(resolves={"b": ("a", "b")}))
 
     assert {f.rule: f.causes for f in told.findings} == {"b": (), "a": ("b",)}
+
+
+def test_a_model_is_not_the_cause_of_a_fault_of_the_data() -> None:
+    data = replace(found("a", consequences=("b",)), category="data")
+    report = judged(data, replace(found("b", causes=("a",)), category="fit"))
+
+    told = explained_by_trial(report, Shown(resolves={"b": ("a", "b")}))
+
+    assert {f.rule: f.causes for f in told.findings} == {"a": (), "b": ("a",)}
 
 
 def test_a_told_cause_whose_own_fix_helps_stays_a_cause() -> None:

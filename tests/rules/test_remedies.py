@@ -104,8 +104,10 @@ def raw() -> tuple[Tensor, Tensor]:
 
 
 def noisy() -> tuple[Tensor, Tensor]:
-    x, y = data(3000)
-    return x + 3.0 * torch.randn(x.shape, generator=torch.Generator().manual_seed(1)), y
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(3000, 6, generator=generator)
+    y = x @ torch.randn(6, generator=generator)
+    return x, (y + 2.0 * torch.randn(3000, generator=generator))[:, None]
 
 
 def ordered() -> tuple[Tensor, Tensor]:
@@ -226,7 +228,8 @@ CASES: dict[str, tuple[Target, dict[str, Any]]] = {
         lambda w: nn.init.normal_(w, std=1e-4))), optimizer=SGD, lr=0.1), {}),
     "balanced-sampling": (made(lambda: mlp(outputs=2), rare(), lr=3e-3, batch_size=50,
                                val=rare(1)), {}),
-    "larger-batch": (made(mlp, noisy(), lr=0.03, batch_size=2), {}),
+    "larger-batch": (made(lambda: nn.Linear(6, 1), noisy(), loss_fn=nn.MSELoss(), optimizer=SGD,
+                          lr=0.1, batch_size=2), {}),
     "group-norm": (made(normed, data(3000), batch_size=2), {"layers": ("1",)}),
     "drop-last": (made(normed, data(601), batch_size=30), {}),
     "dropout-in-training": (made(Drops), {}),
