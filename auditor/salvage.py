@@ -50,7 +50,9 @@ def _during(record: Record) -> str:
     if record.progress is None:
         return "before the target was loaded"
     doing = record.progress.doing
-    return _PHASES.get(doing, f"during the probe {doing}")
+    if any(run.name == doing for scene in record.scenes.values() for run in scene.probes):
+        return f"during the probe {doing}"
+    return _PHASES.get(doing, "before the first probe")
 
 
 def _judged_rules(record: Record, rules: Sequence[Rule]) -> list[Rule]:

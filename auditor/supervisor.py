@@ -69,16 +69,14 @@ def supervise(
     ends = worker.Ends(*(write for _, write in pipes))
     reads = [read for read, _ in pipes]
     with _signals() as caught:
-        try:
-            child = _start(asked, options, ends, record, reads)
-        finally:
-            for end in (ends.events, ends.output, ends.stacks):
-                os.close(end)
+        child = _start(asked, options, ends, record, reads)
         watch = _Watch(child, reads, record, relay, caught, asked.effective.budget_seconds)
         try:
             return watch.run()
         finally:
             watch.close()
+            for end in (ends.events, ends.output, ends.stacks):
+                os.close(end)
 
 
 def _start(
@@ -271,7 +269,7 @@ def _how(status: int | None) -> str:
         return f"the target ended the process itself (exit code {status})"
     name = signal.Signals(-status).name
     if -status == signal.SIGKILL:
-        return f"the process of the target was killed ({name}), as happens when memory runs out"
+        return f"the process of the target was killed ({name}; too little memory can be why)"
     return f"the process of the target crashed ({name})"
 
 

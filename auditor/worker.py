@@ -108,12 +108,13 @@ def _work(asked: Request, ends: Ends, known: Observations, parent: int) -> NoRet
     os.dup2(ends.output, 1)
     os.dup2(ends.output, 2)
     events, stacks = (_aside(end) for end in (ends.events, ends.stacks))
+    line = _Line(events, f"/proc/{parent}/fd/{ends.events}")
     for end in (ends.events, ends.output, ends.stacks):
         os.close(end)
     faulthandler.enable(file=stacks)
     faulthandler.register(STACK_SIGNAL, file=stacks)
     with listening() as opened:
-        sender = Sender(_Line(events), known, lambda: opened.paths)
+        sender = Sender(line, known, lambda: opened.paths)
         try:
             _stop_once()
             report = asked.measure(journal=sender)
@@ -126,10 +127,15 @@ def _work(asked: Request, ends: Ends, known: Observations, parent: int) -> NoRet
 
 
 class _Line:
-    """Writes whole lines to the parent; it does not trust the user's code with its descriptor."""
+    """Writes whole lines to the parent; it does not trust the user's code with its descriptor.
 
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
+    Args:
+        fd: Of the pipe.
+        name: By which the pipe can be opened again, on systems that have it.
+    """
+
+    def __init__(self, fd: int, name: str) -> None:
+        self._fd, self._name = fd, name
         self._owner = os.getpid()
         self._pipe = _identity(fd)
 
@@ -138,13 +144,20 @@ class _Line:
             # The user's code has forked, and its child has come back into ours.
             os._exit(0)
         try:
-            if _identity(self._fd) != self._pipe:
-                return
+            if not self._is_ours():
+                # The user's code has closed it.
+                self._fd = os.open(self._name, os.O_WRONLY | os.O_CLOEXEC)
             while line:
                 line = line[os.write(self._fd, line):]
         except OSError:
-            # The descriptor was closed, or the parent is gone: nobody hears it.
+            # The parent is gone: nobody hears it.
             return
+
+    def _is_ours(self) -> bool:
+        try:
+            return _identity(self._fd) == self._pipe
+        except OSError:
+            return False
 
 
 def _identity(fd: int) -> tuple[int, int]:
