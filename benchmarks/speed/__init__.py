@@ -1,0 +1,1 @@
+"""What the auditor costs, in units of plain training steps."""
