@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from auditor.probe import ProbeContext
 
-from ._race import Race, lengthened
+from ._race import BARELY, Race, lengthened
 from ._rate_plan import Plan, Purse
 from ._track import Track
 from ._trials import LOOK, Comparison, compare, progress_of_an_epoch, warm_up
@@ -16,8 +16,6 @@ from ._trials import LOOK, Comparison, compare, progress_of_an_epoch, warm_up
 _BEHIND = 0.3
 _APART = 2.0
 _FAR_APART = 5.0
-# Learned less than this part of the uninformed loss: who leads a race that has begun is chance.
-_BARELY = 0.25
 # Not half way: the leaders of the race go on, so that the suggestion does not rest on its start.
 _HALF_WAY = 0.5
 # Further initialisations: a rate that is too low fails alike on all of them.
@@ -48,7 +46,7 @@ def decide(track: Track, raced: Race, plan: Plan, purse: Purse) -> None:
         plan: How far they go.
         purse: What is left; the closer looks that are going to be taken come first.
     """
-    if track.share_learned(raced.best) < _HALF_WAY:
+    if track.share_learned(raced.lowest) < _HALF_WAY:
         steps = purse.left - 2 * LOOK - _reserved(_first_pair(track, raced), raced, plan)
         raced.further = lengthened(track, raced.leaders, plan.long, steps)
 
@@ -70,16 +68,13 @@ def closer_look(
         epoch: Steps of an epoch.
     """
     look = CloserLook(_first_pair(track, raced))
-    if not _is_called_for(look.found, raced):
+    if not plan.compares:
+        look.missing = f"trials of {plan.length} steps and fewer are too short to compare rates"
+    if look.missing or not _is_called_for(look.found, raced):
         return look
     above = _ratio(raced) > 1
-    if above and not look.found.blown[0] and track.share_learned(raced.best) < _BARELY:
-        steps = purse.left - 2 * LOOK
-        raced.replace(lengthened(track, raced.finalists, plan.long, steps))
-        look = CloserLook(_first_pair(track, raced))
-        if _is_called_for(look.found, raced):
-            look.missing = "no rate learns enough in a short trial to compare them"
-        return look
+    if above and not look.found.blown[0] and track.share_learned(raced.lowest) < BARELY:
+        return _longer(track, raced, plan, purse)
     if above:
         tried = purse.holds(_warm_steps(plan)) and warm_up(
             track, raced.best, plan.length, look.found)
@@ -98,6 +93,19 @@ def closer_look(
     return look
 
 
+def _longer(track: Track, raced: Race, plan: Plan, purse: Purse) -> CloserLook:
+    """Compare longer runs, and one with a warm-up where the high rate stays behind."""
+    steps = purse.left - LOOK - _warm_steps(plan)
+    raced.replace(lengthened(track, raced.finalists, plan.long, steps))
+    look = CloserLook(_first_pair(track, raced))
+    if not _is_called_for(look.found, raced):
+        return look
+    tried = purse.holds(_warm_steps(plan)) and warm_up(track, raced.best, plan.length, look.found)
+    if not tried or look.found.warm_gaps[0] > _BEHIND:
+        look.missing = "no rate learns enough in a short trial to compare them on further seeds"
+    return look
+
+
 def _first_pair(track: Track, raced: Race) -> Comparison:
     found = Comparison([], [], [], [], [])
     found.add(track, raced.user, raced.best)
@@ -111,7 +119,7 @@ def _is_called_for(found: Comparison, raced: Race) -> bool:
 
 def _reserved(found: Comparison, raced: Race, plan: Plan) -> int:
     """Return the steps that a closer look is going to take."""
-    if not _is_called_for(found, raced):
+    if not plan.compares or not _is_called_for(found, raced):
         return 0
     if _ratio(raced) > 1:
         return _warm_steps(plan) + 2 * plan.length * _TRACKS_ABOVE

@@ -12,8 +12,8 @@ from ._rate_plan import Plan
 from ._sweep import Sweep
 from ._track import Run, Track
 
-# Relative to the rate at the sweep's minimum: the best rate lies below it, rarely above.
-_LANES = (1.0, 0.5, 0.25, 0.125, 0.0625)
+# Relative to the rate at the sweep's minimum: the best rate lies well below it.
+_LANES = (0.5, 0.25, 0.125, 0.0625)
 # The user's rate takes the place of a lane that is this close.
 _CLOSE = 1.3
 _EXTENSIONS = 2
@@ -22,6 +22,11 @@ _LEADERS = 2
 # Rates whose loss is this close to the best, relative to the whole descent, are as good.
 _FLAT = 0.05
 _ALIKE = 0.01
+# Learned less than this part of the whole: who leads a race that has only begun is chance.
+BARELY = 0.25
+_AS_GOOD = 0.05
+# These go on where the whole way does not decide.
+_FURTHER = 3
 
 
 @dataclass
@@ -29,9 +34,10 @@ class Race:
     """What came of it.
 
     Attributes:
-        finalists: The runs that went the whole way, the user's among them, by rate.
-        user: The run at the user's rate.
+        finalists: The runs that went the whole way, by rate.
+        user: The run at the user's rate; a shorter one where only the suggestion is asked for.
         reference: Loss from which the descent of a run counts.
+        whole: What could be learned, in units of the loss.
         dropped: Rates that were left behind or diverged.
         further: The leaders' longer runs, where the whole way had not decided.
     """
@@ -39,6 +45,7 @@ class Race:
     finalists: list[Run]
     user: Run
     reference: float
+    whole: float
     dropped: list[Run] = field(default_factory=list)
     further: list[Run] = field(default_factory=list)
 
@@ -46,10 +53,22 @@ class Race:
     def best(self) -> Run:
         """The winner's run: of runs that end alike, within 1 % of the descent, the lowest rate.
 
-        Short races lean towards rates that are a little too large for longer runs.
+        Short races lean towards rates that are a little too large for longer runs. While hardly
+        anything is learned it is the other way round: the loss leaves its plateau the sooner the
+        larger the rate, and the largest one wins that does as well so far.
         """
-        won = min(self._within(self.further or self.finalists, _ALIKE), key=lambda run: run.lr)
-        return next(run for run in self.finalists if run.lr == won.lr)
+        runs = self.further or self.finalists
+        lowest = min(run.loss for run in runs)
+        if self.reference - lowest < BARELY * self.whole:
+            won = max(run.lr for run in runs if run.loss <= lowest + _AS_GOOD * self.whole)
+        else:
+            won = min(run.lr for run in self._within(runs, _ALIKE))
+        return next(run for run in self.finalists if run.lr == won)
+
+    @property
+    def lowest(self) -> Run:
+        """The finalist that ended lowest."""
+        return min(self.finalists, key=lambda run: run.loss)
 
     @property
     def flat(self) -> tuple[float, float]:
@@ -59,8 +78,8 @@ class Race:
 
     @property
     def leaders(self) -> list[Run]:
-        """The two best runs."""
-        return sorted(self.finalists, key=lambda run: run.loss)[:_LEADERS]
+        """The three best runs."""
+        return sorted(self.finalists, key=lambda run: run.loss)[:_FURTHER]
 
     @property
     def highest_standing(self) -> float:
@@ -92,13 +111,16 @@ def race(track: Track, swept: Sweep, plan: Plan) -> Race:
         plan: Steps of the heats and of the whole way.
     """
     kept, dropped = _heats(track, lanes(swept.rates[swept.best], track.user_lr), plan.heat)
+    user = next(run for run in kept if run.lr == track.user_lr)
+    if not plan.compares and user not in kept[:_LEADERS]:
+        kept.remove(user)
     finalists = [finish(track, run, plan.length) for run in kept]
-    below = min((run.lr for run in kept[:_LEADERS]), default=0.0) / 2
+    below = min(run.lr for run in kept[:_LEADERS]) / 2
     if below > 0 and all(not below / _CLOSE < run.lr < below * _CLOSE for run in finalists):
         finalists.append(track.go(below, plan.length, patient=False))
     finalists.sort(key=lambda run: run.lr)
-    user = next(run for run in finalists if run.lr == track.user_lr)
-    return Race(finalists, user, track.reference, dropped)
+    user = next((run for run in finalists if run.lr == user.lr), user)
+    return Race(finalists, user, track.reference, track.whole, dropped)
 
 
 def _heats(track: Track, rates: list[float], steps: int) -> tuple[list[Run], list[Run]]:

@@ -22,6 +22,9 @@ class Plan:
         heat: Until the field is thinned out.
         length: Of a whole run.
         long: How far the best runs go where the whole way does not decide.
+        compares: The user's rate goes the whole way, too, and is compared with the best one.
+        caution: Part of the winning rate that is suggested: races of 40 steps lean to rates that
+            are too large for 300.
     """
 
     total: int
@@ -29,15 +32,17 @@ class Plan:
     heat: int
     length: int
     long: int
+    compares: bool = True
+    caution: float = 1.0
 
 
 STANDARD, QUICK = 650, 200
 _PLANS = (
-    Plan(STANDARD, points=40, heat=12, length=56, long=150),
+    Plan(STANDARD, points=40, heat=12, length=56, long=120),
     Plan(350, points=40, heat=12, length=30, long=60),
-    Plan(QUICK, points=28, heat=10, length=32, long=32),
-    Plan(130, points=24, heat=8, length=15, long=15),
-    Plan(80, points=16, heat=5, length=8, long=8),
+    Plan(QUICK, points=28, heat=12, length=40, long=40, compares=False, caution=0.5),
+    Plan(130, points=24, heat=8, length=15, long=15, compares=False),
+    Plan(80, points=16, heat=5, length=8, long=8, compares=False),
 )
 MINIMUM = _PLANS[-1].total
 

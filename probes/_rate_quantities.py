@@ -14,13 +14,16 @@ COMPARISON = (
 
 LEARNING_RATE: tuple[Quantity, ...] = (
     Quantity("user_lr", "", "the user's rate (peak, first parameter group)"),
-    Quantity("suggested_lr", "", "the rate that won the race"),
+    Quantity("suggested_lr", "",
+             "the rate that won the race; half of it after one of fewer than 50 steps"),
     Quantity("lr_ratio", "times", "the user's rate over the suggested one"),
     Quantity("flat_lr_low", "", "lowest raced rate as good as the suggested one"),
     Quantity("flat_lr_high", "", "highest raced rate as good as the suggested one"),
     Quantity("stable_lr_low", "", "lowest rate at which the sweep's loss falls"),
     Quantity("stable_lr_high", "", "highest rate at which the sweep's loss stays below its start"),
     Quantity("lr_trial_steps", "steps", "length of a trial"),
+    Quantity("growth_through_time", "decades",
+             "growth of the gradient through a recurrence at the first weights; 0 without one"),
     Quantity("warms_up", "", "the user's schedule has a warm-up", kind="flag"),
     Quantity("best_descent", "share",
              "how far the best rate falls below the best constant prediction"),

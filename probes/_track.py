@@ -122,8 +122,9 @@ class Track:
         ended = run.loss if math.isfinite(run.loss) else max(fmean(self.before), self.reference)
         return (ended - better.loss) / learned
 
-    def share_learned(self, run: Run) -> float:
-        """Return how far a run fell below the reference, relative to that loss.
+    @property
+    def whole(self) -> float:
+        """What could be learned, at most, in units of the loss: the loss to be beaten.
 
         Where the best constant is unknown the loss may hold a large constant part; ten times its
         spread over batches is then what counts, if less.
@@ -131,7 +132,11 @@ class Track:
         whole = abs(self.reference)
         if self.uninformed is None and (spread := _spread(self.before)) > 0:
             whole = min(whole, _SPREADS * spread)
-        return (self.reference - run.loss) / whole if whole else 0.0
+        return whole
+
+    def share_learned(self, run: Run) -> float:
+        """Return how far a run fell below the reference, relative to the whole."""
+        return (self.reference - run.loss) / self.whole if self.whole else 0.0
 
     @property
     def unbearable(self) -> float:

@@ -13,7 +13,7 @@ from auditor.probe import Cost, OutOfTime, ProbeContext
 from auditor.usercode import user_code
 
 from ._closer_look import CloserLook, closer_look, decide
-from ._race import Race, race
+from ._race import BARELY, Race, race
 from ._rate_plan import MINIMUM, STANDARD, Plan, Purse, plan_for
 from ._rate_quantities import COMPARISON, DECAY, ENDING, LEARNING_RATE
 from ._subset import subset
@@ -26,7 +26,7 @@ _HARDLY = 0.02
 _MEMORISING_STEPS = 60
 # Shorter trials see the first jolts of a run and not what it learns.
 _SHORTEST = 30
-_TOO_SHORT = "there was time for trials of {} steps only, too short to compare rates"
+_TOO_SHORT = "there was time for trials of {} steps only, too short to see what is learned"
 # Runs of fine-tuning and of small data sets go on for many epochs.
 _LEAST_EPOCH = 2000
 _PRETRAINED_EPOCH = 10_000
@@ -43,7 +43,7 @@ class LearningRate:
     says: ClassVar[str] = "sweeps the learning rate and races the best ones against yours"
     cost: ClassVar[Cost] = Cost(steps=STANDARD, minimum_steps=MINIMUM, trains=True, long=True)
     yields = LEARNING_RATE
-    after: ClassVar[tuple[str, ...]] = ()
+    after: ClassVar[tuple[str, ...]] = ("layers",)
 
     def __init__(self, steps: int = STANDARD) -> None:
         self._steps = steps
@@ -95,19 +95,27 @@ class _Look:
         low, high = swept.stable()
         flat_low, flat_high = raced.flat
         note.measure("user_lr", track.user_lr)
-        note.measure("suggested_lr", raced.best.lr)
-        note.measure("lr_ratio", track.user_lr / raced.best.lr if raced.best.lr else math.inf)
-        note.measure("flat_lr_low", flat_low)
+        suggested = raced.best.lr * self._caution(track, raced)
+        note.measure("suggested_lr", suggested)
+        note.measure("lr_ratio", track.user_lr / suggested if suggested else math.inf)
+        note.measure("flat_lr_low", min(flat_low, suggested))
         note.measure("flat_lr_high", flat_high)
         note.measure("stable_lr_low", min(low, flat_low))
         note.measure("stable_lr_high", max(min(high, raced.highest_standing), flat_high))
         note.measure("lr_trial_steps", max(len(run.losses) for run in raced.finalists))
         note.measure("warms_up", track.bench.schedule.warms_up)
+        note.measure("growth_through_time", max((
+            float(m.value) for seen in self.context.earlier.values() for m in seen.measurements
+            if m.name == "time_growth_decades"), default=0.0))
+
+    def _caution(self, track: Track, raced: Race) -> float:
+        """Return the part of the winning rate to suggest; all of it where little is learned yet."""
+        return self.plan.caution if track.share_learned(raced.lowest) >= BARELY else 1.0
 
     def _note_descent(self, track: Track, swept: Sweep, raced: Race, purse: Purse) -> None:
         """Measure whether any rate at all beats the best constant prediction."""
         note = self.context.note
-        learned = track.share_learned(raced.best)
+        learned = track.share_learned(raced.lowest)
         asked = learned > _HARDLY
         if not asked:
             rates = self._rates_to_memorise(swept, raced)[:purse.left // _MEMORISING_STEPS]
@@ -133,9 +141,6 @@ class _Look:
 
     def _note_comparison(self, track: Track, raced: Race, look: CloserLook) -> None:
         note, found = self.context.note, look.found
-        if self.plan.length < _SHORTEST:
-            note.missed(_TOO_SHORT.format(self.plan.length), *COMPARISON)
-            return
         if look.missing:
             note.missed(look.missing, *COMPARISON)
             return
