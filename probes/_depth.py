@@ -80,6 +80,24 @@ def linear_runs(layers: Sequence[LayerUse]) -> list[list[str]]:
     return [[use.name for use in chain] for chain in chains]
 
 
+def fed_variation(layers: Sequence[LayerUse]) -> dict[str, float]:
+    """Return how far samples differ where an activation's stretch begins, by its subject.
+
+    Spread over samples over the rms, of what the first layer takes in. A stretch that is fed one
+    and the same token (a class token behind a small residual scale) has nothing to lose.
+    """
+    found: dict[str, float] = {}
+    for use in layers:
+        first = use.before
+        while first is not None and first.before is not None:
+            first = first.before
+        if first is None or not first.x_rms > 0:
+            continue
+        for call in use.activations:
+            found[call.subject] = first.x_spread / first.x_rms
+    return found
+
+
 def _following(use: LayerUse) -> list[LayerUse]:
     """Return the longest way from a layer to the end of its stretch."""
     path = [use]

@@ -11,7 +11,7 @@ from auditor.numerics import fall_in_sigmas, peak_over_first
 from auditor.probe import Cost, ProbeContext
 
 from . import _layer_quantities as quantities
-from ._depth import DepthRow, depth_rows, linear_runs
+from ._depth import DepthRow, depth_rows, fed_variation, linear_runs
 from ._layer_quantities import names
 from ._layer_series import note_series
 from ._shortrun import ShortRun, short_run
@@ -19,6 +19,8 @@ from ._shortrun import ShortRun, short_run
 _STEPS = 45
 _FEWEST = 6
 _BATCHES = 48
+# Where the samples hardly differ before a stretch of layers, it cannot be the one to lose them.
+_TOLD_APART = 0.005
 # log10 of rms(w) sqrt(fan_in) below which a weight counts as grown from zero.
 _NEAR_ZERO = 0.1
 
@@ -60,6 +62,7 @@ def _start_deltas(run: ShortRun) -> dict[str, float]:
 
 def _note_activations(context: ProbeContext, run: ShortRun) -> None:
     uses = {use.subject: use for use in run.start.activations}
+    fed = fed_variation(run.start.layers)
     for subject, record in run.statistics.records.items():
         use = uses.get(subject)
         if use is None or not use.hidden:
@@ -68,7 +71,7 @@ def _note_activations(context: ProbeContext, run: ShortRun) -> None:
         if subject in run.dead_at_start and not record.constant_input:
             _note_rectifier(context, run, subject, record)
         if not use.gates:
-            _note_shape(context, subject, record, use)
+            _note_shape(context, subject, record, use, fed.get(subject, math.inf))
     note = context.note
     note.absent("no hidden layer ends in a ReLU", *names(quantities.RECTIFIERS))
     note.absent("no hidden layer ends in a bounded activation",
@@ -88,7 +91,7 @@ def _note_rectifier(
 
 
 def _note_shape(
-    context: ProbeContext, subject: str, record: ActivationRecord, use: ActivationUse,
+    context: ProbeContext, subject: str, record: ActivationRecord, use: ActivationUse, fed: float,
 ) -> None:
     note = context.note
     if record.activation.family == "bounded" and record.flat:
@@ -98,7 +101,8 @@ def _note_shape(
         note.measure("always_positive", use.activation.low >= 0, subject)
         ratio = record.mean[-1] / record.rms[-1] if record.rms[-1] else math.nan
         note.measure("mean_to_rms", ratio, subject)
-    if record.variation and record.activation.family != "softmax" and not record.constant_input:
+    told_apart = not record.constant_input and fed > _TOLD_APART
+    if record.variation and record.activation.family != "softmax" and told_apart:
         note.measure("sample_variation", record.variation[-1], subject)
         note.measure("sample_variation_at_start", record.variation[0], subject)
 

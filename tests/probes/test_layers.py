@@ -175,6 +175,25 @@ def test_an_activation_of_a_weight_is_not_asked_to_tell_samples_apart() -> None:
     assert len(judged) == 1 and "tanh" in judged.pop()
 
 
+def test_a_branch_that_is_fed_one_token_has_no_samples_to_lose() -> None:
+    class Token(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.token = nn.Parameter(torch.randn(1, 32))
+            self.norm, self.inner = nn.LayerNorm(32), nn.Linear(32, 32)
+            self.outer, self.head = nn.Linear(32, 32), nn.Linear(32, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            h = self.token + 1e-5 * x
+            h = h + self.outer(torch.tanh(self.inner(self.norm(h))))
+            return self.head(torch.relu(self.outer(h)))  # type: ignore[no-any-return]
+
+    observation = _observe(Token)
+
+    judged = {m.subject for m in observation.measurements if m.name == "sample_variation"}
+    assert not any(subject and "tanh" in subject for subject in judged)
+
+
 def test_a_loss_that_breaks_names_the_operation() -> None:
     class Logarithm(nn.Module):
         def __init__(self) -> None:
