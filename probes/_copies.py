@@ -17,6 +17,9 @@ _INDEPENDENT = 0.4
 _COLUMNS = 256
 # Inputs that know fewer values than these (masks, drawn shapes) repeat themselves by nature.
 _FEW_LEVELS = 8
+# Numbers with fewer digits behind the point than this come from a scale that repeats itself.
+_DIGITS = 3
+_ENOUGH = 50
 _ROWS = 2000
 # An endless loader starts again: from there on nearly everything has been seen before.
 _AGAIN = 0.95
@@ -90,7 +93,8 @@ def copies_in(keys: Sequence[bytes], targets: Sequence[bytes] | None) -> Copies:
 def chance_of_equality(tensors: Sequence[Tensor], keys: Sequence[bytes]) -> float:
     """Return about how likely two different draws are equal; 1 where the inputs are flags only.
 
-    The larger of two estimates from the samples without their copies. By columns: equal rows have
+    Rows of several columns of which one is continuous are equal only if they were copied. Else the
+    larger of two estimates from the samples without their copies. By columns: equal rows have
     equal columns, so the rarest coincidence of a column is a bound, and the product over the
     columns would be the chance if these were independent. By sequence, for tokens: the product
     of the coincidences of each token after the two before it.
@@ -104,6 +108,8 @@ def chance_of_equality(tensors: Sequence[Tensor], keys: Sequence[bytes]) -> floa
     columns = list(rows[:, ::stride].T)
     if max(int(torch.unique(column).numel()) for column in columns) <= _FEW_LEVELS:
         return 1.0
+    if len(columns) > 1 and any(_is_continuous(column) for column in columns):
+        return 0.0
     logs = [math.log(_coincidence(column)) for column in columns]
     by_columns = min(min(logs), _INDEPENDENT * sum(logs) * rows.shape[1] / len(logs))
     tokens = [t for t in flat if not t.is_floating_point()]
@@ -172,6 +178,15 @@ def share_interval(found: int, looked_at: int, coverage: float) -> tuple[float, 
     scale = 1 / max(looked_at * coverage, 1e-12)
     estimate, lower, upper = (min(float(v) * scale, 1.0) for v in (found, low, high))
     return estimate, lower, upper
+
+
+def _is_continuous(column: Tensor) -> bool:
+    """Tell whether no value of a column comes back, and most have many digits."""
+    if column.numel() < _ENOUGH or int(torch.unique(column).numel()) < column.numel():
+        return False
+    scaled = column * 10**_DIGITS
+    # Of numbers with many digits few lie near the grid by chance.
+    return float(((scaled - scaled.round()).abs() > 0.05).double().mean()) > 0.5
 
 
 def _coincidence(column: Tensor) -> float:

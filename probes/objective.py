@@ -12,7 +12,7 @@ from torch import Tensor
 from auditor import batches, functions
 from auditor.functions import REGRESSION_LOSSES
 from auditor.isolation import seeded
-from auditor.lossvalue import CLASS_LOSSES, LOGIT_BINARY_LOSSES, class_dim, is_soft
+from auditor.lossvalue import CLASS_LOSSES, LOGIT_BINARY_LOSSES, class_dim
 from auditor.observation import Quantity
 from auditor.probe import Cost, NotApplicable, ProbeContext
 from auditor.trial import Bench
@@ -205,7 +205,7 @@ def _note_task(seen: Sequence[SeenLoss], stored: Sequence[object], context: Prob
 def _has_one_class(loss: SeenLoss) -> bool:
     call = loss.call
     if call.name == "cross_entropy":
-        return call.input.dim() >= 2 and call.input.shape[1] == 1 and not is_soft(call)
+        return call.input.dim() >= 2 and call.input.shape[1] == 1
     softmax = call.activation is not None and call.activation.family == "softmax"
     return softmax and call.input.dim() >= 2 and call.input.shape[-1] == 1
 

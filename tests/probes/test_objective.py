@@ -132,7 +132,9 @@ def test_scores_that_an_activation_limits(activation: Any, limited: bool) -> Non
 
 @pytest.mark.parametrize(("make_model", "y", "loss", "one"), [
     (ending(1), torch.zeros(128, dtype=torch.long), nn.CrossEntropyLoss(), True),
+    (ending(1), BINARY, nn.CrossEntropyLoss(), True),
     (ending(1, softmax), BINARY, nn.BCELoss(), True),
+    (ending(2), torch.cat([BINARY, 1 - BINARY], dim=1), nn.CrossEntropyLoss(), False),
     (ending(2), BINARY[:, 0].long(), nn.CrossEntropyLoss(), False),
 ])
 def test_softmax_over_one_output(make_model: Any, y: Tensor, loss: Any, one: bool) -> None:
