@@ -1,0 +1,115 @@
+"""`python -m benchmarks.peers`: runs other tools on the members of the accuracy benchmark.
+
+First `python -m benchmarks.peers --setup FOLDER`, once; then `--environment FOLDER`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import venv
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks.accuracy.gather import gather
+from benchmarks.accuracy.runner import Member
+
+from .score import Answer, table
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+PEERS = ("torchtest2==0.1.0", "torch-audit==0.3.0", "torchmortem==0.1.1",
+         "training-doctor==0.1.0", "torchdiag==0.1.0")
+
+
+def main() -> None:
+    """Set the environment up, or run the benchmark."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
+    parser.add_argument("--setup", type=Path, help="make the peers' environment in this folder")
+    parser.add_argument("--environment", type=Path, help="the folder that --setup made")
+    parser.add_argument("--only", default="", help="members whose name holds this text")
+    parser.add_argument("--per-rule", type=int, default=0, help="faulty members of each rule")
+    parser.add_argument("--seconds", type=int, default=300, help="for one tool on one member")
+    parser.add_argument("--write", action="store_true", help="keep the table in results.md")
+    parser.add_argument("--results", type=Path,
+                        default=Path(tempfile.gettempdir()) / "auditor-peers")
+    options = parser.parse_args()
+    if options.setup:
+        set_up(options.setup)
+        return
+    members = [m for m in gather(options.results / "members") if options.only in m.name]
+    members = few(members, options.per_rule) if options.per_rule else members
+    answers = list(answered(members, options))
+    text = "\n".join([
+        f"{datetime.date.today()}, torch {version('torch')}, Python {platform.python_version()}, "
+        f"CPU ({os.cpu_count()} cores); {', '.join(PEERS)}.", "", table(members, answers)])
+    print("\n" + text)
+    if options.write:
+        (HERE / "results.md").write_text(text + "\n", encoding="utf-8")
+
+
+def set_up(folder: Path) -> None:
+    """Make an environment with the peers that borrows torch and all else from this one."""
+    venv.create(folder, with_pip=True)
+    python = folder / "bin" / "python"
+    script = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    own = subprocess.run([python, "-c", script], capture_output=True, text=True, check=True)
+    lent = [path for path in sys.path if path.endswith("site-packages")]
+    (Path(own.stdout.strip()) / "lent.pth").write_text("\n".join(lent), encoding="utf-8")
+    # Without their dependencies: torch and numpy are lent, plotly draws pages that nobody reads.
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-deps", *PEERS], check=True)
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "plotly"], check=True)
+
+
+def few(members: Sequence[Member], most: int) -> list[Member]:
+    """Return the healthy members and the first faulty ones of each rule."""
+    seen: dict[str, int] = {}
+    chosen = []
+    for member in members:
+        rule = member.roots[0] if member.roots else ""
+        seen[rule] = seen.get(rule, 0) + 1
+        if member.healthy or seen[rule] <= most:
+            chosen.append(member)
+    return chosen
+
+
+def answered(members: Sequence[Member], options: argparse.Namespace) -> Iterable[Answer]:
+    """Yield the answers for all members; those that are known from an earlier run are kept."""
+    kept = options.results / "answers.jsonl"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    wanted = {member.name: member for member in members}
+    known = [Answer(**json.loads(line)) for line in kept.read_text("utf-8").splitlines()] \
+        if kept.exists() else []
+    yield from (answer for answer in known if answer.member in wanted)
+    done = {answer.member for answer in known}
+    lines = "".join(f"{m.name}\t{m.path}\n" for m in members if m.name not in done)
+    if not lines:
+        return
+    if not options.environment:
+        raise SystemExit("Members are left to run: name the peers' folder with --environment.")
+    command = [options.environment / "bin" / "python", "-m", "benchmarks.peers.watch",
+               str(options.seconds)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    with tempfile.TemporaryFile("w+") as asked, kept.open("a", encoding="utf-8") as keep:
+        asked.write(lines)
+        asked.seek(0)
+        with subprocess.Popen(command, stdin=asked, stdout=subprocess.PIPE, text=True,
+                              env=environment, cwd=ROOT) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                keep.write(line)
+                keep.flush()
+                answer = Answer(**json.loads(line))
+                print(f"{answer.member} {answer.tool} {answer.problem or answer.kinds}", flush=True)
+                yield answer
+
+
+if __name__ == "__main__":
+    main()
