@@ -4,17 +4,41 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import tempfile
 import time
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
+from . import kept
 from .gather import gather
-from .runner import audit_all
+from .runner import Member, Result, audit_all
 from .score import alarming, table
 
 
 def main() -> None:
-    """Run the benchmark."""
+    """Run the benchmark; with `--check`, fail where a member was right and is not any more."""
+    options = _options()
+    everyone = gather(options.results / "members")
+    members = _chosen(everyone, options)
+    known = {member.name: member for member in members}
+    results, begin = [], time.perf_counter()
+    for result in audit_all(members, range(options.seeds), budget=options.budget,
+                            folder=options.results, workers=options.workers,
+                            again=options.again):
+        results.append(result)
+        print(f"{time.perf_counter() - begin:6.0f} s  "
+              f"{_line(known[result.member], result)}", flush=True)
+    print("\n" + table(members, results))
+    if options.keep:
+        kept.keep(kept.RESULTS, members, results, options.keep)
+    if options.check:
+        worse = kept.regressions(kept.read(), members, results)
+        sys.exit(f"right before, and not any more: {', '.join(worse)}" if worse else 0)
+
+
+def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=__doc__)
     parser.add_argument("--only", default="", help="members whose name holds this text")
     parser.add_argument("--healthy", action="store_true", help="healthy members only")
@@ -25,27 +49,38 @@ def main() -> None:
     parser.add_argument("--again", action="store_true", help="audit also what has a result")
     parser.add_argument("--results", type=Path,
                         default=Path(tempfile.gettempdir()) / "auditor-accuracy")
-    options = parser.parse_args()
-    members = [
-        member for member in gather(options.results / "members")
-        if options.only in member.name
-        and not (options.healthy and not member.healthy)
-        and not (options.faulty and member.healthy)
-    ]
-    results, begin = [], time.perf_counter()
-    known = {member.name: member for member in members}
-    for result in audit_all(members, range(options.seeds), budget=options.budget,
-                            folder=options.results, workers=options.workers,
-                            again=options.again):
-        results.append(result)
-        member = known[result.member]
-        wrong = [r for r in alarming(result)
-                 if r in result.roots and r not in (*member.roots, *member.also)]
-        missed = [rule for rule in member.roots if rule not in result.roots]
-        said = result.problem or " ".join([*(f"+{r}" for r in wrong), *(f"-{r}" for r in missed)])
-        print(f"{time.perf_counter() - begin:6.0f} s  {result.member} #{result.seed} "
-              f"({result.seconds:.0f} s) {said or 'right'}", flush=True)
-    print("\n" + table(members, results))
+    parser.add_argument("--part", default="1/1", help="K/N: every N-th member of each rule, from "
+                        "the K-th on")
+    parser.add_argument("--fast", action="store_true", help="some twenty quick members that the "
+                        "committed results hold as right")
+    parser.add_argument("--check", action="store_true", help="end with 1 where a member was right "
+                        "in the committed results and is not now")
+    parser.add_argument("--keep", metavar="WORDS", default="", help="write the committed results "
+                        "anew; the words say when and on what they were obtained")
+    return parser.parse_args()
+
+
+def _chosen(everyone: Sequence[Member], options: argparse.Namespace) -> list[Member]:
+    if options.fast:
+        return kept.fast(kept.read(), everyone)
+    first, every = map(int, options.part.split("/"))
+    seen: Counter[tuple[str, ...]] = Counter()
+    chosen = []
+    for member in everyone:
+        seen[member.roots] += 1
+        if ((seen[member.roots] - first) % every == 0 and options.only in member.name
+                and not (options.healthy and not member.healthy)
+                and not (options.faulty and member.healthy)):
+            chosen.append(member)
+    return chosen
+
+
+def _line(member: Member, result: Result) -> str:
+    wrong = [r for r in alarming(result)
+             if r in result.roots and r not in (*member.roots, *member.also)]
+    missed = [rule for rule in member.roots if rule not in result.roots]
+    said = result.problem or " ".join([*(f"+{r}" for r in wrong), *(f"-{r}" for r in missed)])
+    return f"{result.member} #{result.seed} ({result.seconds:.0f} s) {said or 'right'}"
 
 
 if __name__ == "__main__":
