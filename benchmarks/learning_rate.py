@@ -16,9 +16,10 @@ Losses are kept in a folder as soon as they are measured, so that a run can be t
 the grid, which is most of the work, is trained once. `--again` asks all finders anew. The peers are
 left out when `torch-lr-finder` or `lightning` is not installed.
 
-The numbers of the probe were chosen on other set-ups and seeds, those of
-`learning_rate_development.py`; the ones judged here were not looked at for it. `--development`
-prints the table of those.
+The numbers of the probe were chosen on set-ups of their own, like those of
+`learning_rate_development.py` (other models, data and seeds); `--development` prints the table of
+those. The set-ups judged here served earlier versions of the probe to be checked on, so they are
+known by sight; no number was fitted to them.
 """
 
 from __future__ import annotations
