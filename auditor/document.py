@@ -24,6 +24,8 @@ Extent: TypeAlias = "tuple[int, int, int]"
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 30
 MAX_EVENTS = 100_000
+# Characters of a source line in an error.
+_SHOWN = 200
 
 _TAG = "tag:yaml.org,2002:"
 
@@ -185,12 +187,16 @@ def decode_text(
 def frame(name: str, lines: tuple[str, ...], line: int, column: int, width: int) -> str:
     """Return `file:line:column`, the source line, and a caret under it.
 
-    Line and column are 0-based, as shown they are 1-based.
+    Line and column are 0-based, as shown they are 1-based. Of a very long line only the part
+    around the column is shown.
     """
     text = lines[line] if line < len(lines) else ""
     number = f"{line + 1:>4}"
-    caret = " " * column + "^" * max(1, min(width, len(text) - column))
-    return f"{name}:{line + 1}:{column + 1}\n{number} | {text}\n{' ' * len(number)} | {caret}"
+    start = max(column - _SHOWN // 2, 0) if len(text) > _SHOWN else 0
+    shown = text[start:start + _SHOWN]
+    at = column - start
+    caret = " " * at + "^" * max(1, min(width, len(shown) - at))
+    return f"{name}:{line + 1}:{column + 1}\n{number} | {shown}\n{' ' * len(number)} | {caret}"
 
 
 def _guard(text: str) -> tuple[str, int, int] | None:

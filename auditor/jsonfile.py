@@ -13,8 +13,6 @@ from auditor.observation import Json
 
 # Deeper than any report, and far from the recursion limit of whoever walks through it.
 _MAX_DEPTH = 60
-# A line of a code frame; a report may stand on one line of megabytes.
-_SHOWN = 100
 
 
 def read_json(
@@ -54,11 +52,9 @@ def read_json(
 def _frame(name: str, text: str, problem: json.JSONDecodeError) -> str:
     line = problem.doc.count("\n", 0, problem.pos)
     begin = problem.doc.rfind("\n", 0, problem.pos) + 1
-    column = problem.pos - begin
-    if column > _SHOWN:
-        return f"{name}:{line + 1}:{column + 1}"
-    source = text[begin:begin + _SHOWN].partition("\n")[0]
-    return frame(name, ("",) * line + (source,), line, column, 1)
+    end = problem.doc.find("\n", begin)
+    source = text[begin:end if end >= 0 else len(text)]
+    return frame(name, ("",) * line + (source,), line, problem.pos - begin, 1)
 
 
 def _no_constant(word: str) -> float:

@@ -95,6 +95,15 @@ def test_a_place_within_a_value_is_found_also_behind_a_quote() -> None:
     assert found.where(("b",), part=("one two", 4, 3)).startswith("x.yaml:2:4")
 
 
+def test_of_a_very_long_line_only_the_place_is_shown() -> None:
+    with pytest.raises(PackError) as refusal:
+        read("a: '" + "x" * 5000 + "' b" + "y" * 5000)
+
+    head, source, marks = refusal.value.where.splitlines()
+    assert head.startswith("x.yaml:1:50") and len(source) < 300
+    assert source[marks.index("^")] == "b"
+
+
 def test_a_missing_value_is_shown_at_its_parent() -> None:
     assert read("a:\n  - b: 1\n").where(("a", 0, "c")).startswith("x.yaml:2:5")
 
