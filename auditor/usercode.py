@@ -27,6 +27,7 @@ _RING_AGAIN_SECONDS = 1.0
 _FRAME = re.compile(r'File "(?P<file>[^"\n]+)", line (?P<line>\d+), in ')
 # Characters of a source line in a code frame.
 _SHOWN = 400
+_PACKAGES = frozenset({"site-packages", "dist-packages"})
 
 
 @contextmanager
@@ -127,7 +128,9 @@ def is_users(file: str) -> bool:
     if file.startswith("<") or not (os.path.isabs(file) or os.path.exists(file)):
         return False
     path = os.path.realpath(file)
-    return not path.startswith(_library_folders())
+    # An environment may borrow the packages of another one, whose folder it does not know.
+    borrowed = not _PACKAGES.isdisjoint(path.split(os.sep))
+    return not borrowed and not path.startswith(_library_folders())
 
 
 @lru_cache(maxsize=4096)

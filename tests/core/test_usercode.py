@@ -155,7 +155,9 @@ def test_files_are_told_apart() -> None:
     import auditor.usercode
 
     assert is_users(__file__) and is_users("/home/somebody/model.py")
-    for library in (torch.__file__, threading.__file__, auditor.usercode.__file__, "<string>"):
+    borrowed = "/opt/other/lib/python3.11/site-packages/numpy/__init__.py"
+    for library in (torch.__file__, threading.__file__, auditor.usercode.__file__, "<string>",
+                    borrowed):
         assert not is_users(library)
 
 
