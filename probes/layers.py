@@ -102,7 +102,7 @@ def _note_shape(
         ratio = record.mean[-1] / record.rms[-1] if record.rms[-1] else math.nan
         note.measure("mean_to_rms", ratio, subject)
     told_apart = not record.constant_input and fed > _TOLD_APART
-    if record.variation and record.activation.family != "softmax" and told_apart:
+    if record.variation and told_apart:
         note.measure("sample_variation", record.variation[-1], subject)
         note.measure("sample_variation_at_start", record.variation[0], subject)
 

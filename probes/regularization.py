@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -48,7 +49,8 @@ class Regularization:
         Quantity("statistics_horizon", "epochs", "epochs that the running statistics look back, "
                  "1 / momentum steps", "layer"),
         Quantity("statistics_momentum", "", "momentum of the running statistics", "layer"),
-        Quantity("decay_on_small", "", "weight decay of a bias, gain or embedding", "parameter"),
+        Quantity("decay_on_small", "", "weight decay of a bias, gain or embedding; 0 where it is "
+                 "the optimizer's default", "parameter"),
         Quantity("decay_groups_code", "", "parameter groups as code", kind="text"),
     )
     after: ClassVar[tuple[str, ...]] = ()
@@ -109,13 +111,15 @@ def _decay(context: ProbeContext, bench: Bench) -> None:
     if not any(decayed.values()):
         note.absent("the optimizer decays nothing", "decay_on_small")
         return
+    default = _default_decay(bench.optimizer)
     seen: set[int] = set()
     for path, module in bench.model.named_modules():
         for name, parameter in module.named_parameters(recurse=False):
             small = parameter.dim() <= 1 or isinstance(module, (nn.Embedding, *_NORMS))
             if id(parameter) in decayed and id(parameter) not in seen:
                 seen.add(id(parameter))
-                note.measure("decay_on_small", decayed[id(parameter)] if small else 0.0,
+                decay = decayed[id(parameter)]
+                note.measure("decay_on_small", decay if small and decay != default else 0.0,
                              f"{path}.{name}" if path else name)
     optimizer = type(bench.optimizer).__name__
     note.measure("decay_groups_code", (
@@ -124,6 +128,12 @@ def _decay(context: ProbeContext, bench: Bench) -> None:
         f"torch.optim.{optimizer}([{{'params': decayed, 'weight_decay': "
         f"{max(decayed.values()):g}}},\n"
         f"    {{'params': plain, 'weight_decay': 0.0}}], lr={bench.lr:g})"))
+
+
+def _default_decay(optimizer: torch.optim.Optimizer) -> float | None:
+    """Return the weight decay of a class of optimizers that nobody has to set."""
+    parameter = inspect.signature(type(optimizer).__init__).parameters.get("weight_decay")
+    return parameter.default if parameter and isinstance(parameter.default, float) else None
 
 
 def _statistics(context: ProbeContext, bench: Bench) -> None:

@@ -194,6 +194,21 @@ def test_a_branch_that_is_fed_one_token_has_no_samples_to_lose() -> None:
     assert not any(subject and "tanh" in subject for subject in judged)
 
 
+def test_a_hidden_softmax_is_asked_to_tell_samples_apart() -> None:
+    class Flat(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner, self.head = nn.Linear(32, 32), nn.Linear(32, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head((self.inner(x) / 200).softmax(dim=1))  # type: ignore[no-any-return]
+
+    observation = _observe(Flat)
+
+    (flat,) = (m.value for m in observation.measurements if m.name == "sample_variation")
+    assert isinstance(flat, float) and flat < 0.005
+
+
 def test_a_loss_that_breaks_names_the_operation() -> None:
     class Logarithm(nn.Module):
         def __init__(self) -> None:

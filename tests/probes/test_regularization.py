@@ -120,6 +120,13 @@ def test_decay_on_biases_is_told_from_decay_on_weights() -> None:
     assert number(found, "decay_on_small", "0.weight") == 0.0
 
 
+def test_a_decay_that_nobody_set_counts_as_none() -> None:
+    found = observe("regularization", target(
+        net, X, Y, make_optimizer=lambda m: torch.optim.AdamW(m.parameters(), 1e-3)))
+
+    assert number(found, "decay_on_small", "0.bias") == 0.0
+
+
 def off(audited: Any) -> Observation:
     return observe("regularization_off", audited, earlier=[observe("regularization", audited)])
 
