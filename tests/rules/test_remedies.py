@@ -196,9 +196,9 @@ CASES: dict[str, tuple[Target, dict[str, Any]]] = {
     "lower-rate": (made(mlp, optimizer=SGD, lr=8.0), {}),
     "clip": (made(mlp, raw(), optimizer=SGD, lr=0.01), {
         "measured": {"gradient_clip_norm": 0.5}}),
-    "relu": (made(lambda: nn.Sequential(*[
-        layer for _ in range(8) for layer in (nn.Linear(6, 6), nn.Sigmoid())], nn.Linear(6, 3)),
-        lr=1e-3), {}),
+    "relu": (made(lambda: nn.Sequential(nn.Linear(6, 24), nn.Sigmoid(), *[
+        layer for _ in range(7) for layer in (nn.Linear(24, 24), nn.Sigmoid())],
+        nn.Linear(24, 3)), lr=1e-3), {}),
     "normalise": (made(lambda: changed(mlp(nn.Tanh()), weights(
         lambda w: nn.init.normal_(w, std=1e-4))), optimizer=SGD, lr=0.1), {}),
     "drop-last-activation": (made(lambda: mlp(nn.ReLU(), nn.Softmax(dim=1)), optimizer=SGD,
