@@ -28,6 +28,7 @@ loss_fn = nn.CrossEntropyLoss()
 def optimizer(model):
     return torch.optim.Adam(model.parameters(), lr=1e-2)
 """
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and /dev/full")
 AGAIN = "Nothing has changed since an earlier run"
 
 
@@ -110,6 +111,37 @@ def test_one_run_writes_several_formats(saved: dict[str, str], here: Path) -> No
     assert all((here / name).stat().st_size > 100 for name in names)
     results = json.loads((here / "r.sarif").read_text())["runs"][0]["results"]
     assert "invalid-target" in {result["ruleId"] for result in results}
+
+
+@linux_only
+def test_what_cannot_be_written_is_said_and_shown_and_the_rest_is_written(
+    saved: dict[str, str], here: Path,
+) -> None:
+    for name, code in (("healthy", 2), ("sick", 1)):
+        result = diagnose(saved[name], "--quiet", "-o", "/proc/r.html", "-o", "r.json")
+
+        assert result.exit_code == code
+        assert "/proc/r.html cannot be written" in result.stderr
+        assert "rules:" in result.stdout
+        assert (here / "r.json").is_file()
+
+
+@linux_only
+@pytest.mark.parametrize(("place", "code", "says"), [
+    ("> /dev/full", 2, "The report cannot be printed: No space left on device."),
+    ("| true", 0, ""),
+])
+def test_a_standard_output_that_takes_nothing_is_no_traceback(
+    saved: dict[str, str], place: str, code: int, says: str,
+) -> None:
+    command = f"{sys.executable} -m auditor diagnose {saved['healthy']} --select data {place}"
+
+    result = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True,
+                            text=True)
+
+    assert result.returncode == code
+    assert says in result.stderr
+    assert "Traceback" not in result.stderr and "Exception ignored" not in result.stderr
 
 
 def test_in_github_actions_annotations_and_a_summary_come_out(
