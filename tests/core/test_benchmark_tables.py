@@ -1,0 +1,47 @@
+"""The tables of the benchmarks speak of rules that exist, and their edits fit their files."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from auditor import registry
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.skipif(
+    not (ROOT / "benchmarks").is_dir(), reason="the benchmarks lie beside the sources")
+# Rules of the user's own loop, which stand in the catalogue of faults only.
+LOOP = {"gradient-not-cleared", "accumulation-not-scaled", "optimizer-recreated",
+        "train-mode-validation", "scheduler-misuse", "clip-before-unscale"}
+
+
+@pytest.fixture(autouse=True)
+def beside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [str(ROOT), *sys.path])
+
+
+def test_published_programs_can_be_written_and_expect_rules_that_exist(tmp_path: Path) -> None:
+    from benchmarks.published.cases import cases, twins
+
+    rules, fixed = set(registry.rules(()).items) | LOOP, {twin.name for twin in twins()}
+    found = list(cases())
+    for case in found:
+        member = case.written(tmp_path)
+        compile(member.path.read_text(encoding="utf-8"), str(member.path), "exec")
+
+        assert set(case.expect) <= rules, case.id
+        assert f"fixed-{case.twin}" in fixed
+
+    assert len({case.id for case in found}) == len(found) == 118
+
+
+def test_messages_of_peers_stand_for_rules_that_exist() -> None:
+    from benchmarks.peers.score import meanings
+
+    rules = set(registry.rules(()).items)
+    for tool, kinds in meanings().items():
+        for kind, named in kinds.items():
+            assert set(named) <= rules, (tool, kind)
