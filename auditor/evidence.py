@@ -52,7 +52,8 @@ def with_trials(report: Report, former: Report) -> Report:
     if not tried:
         return report
     rules = {finding.rule for finding in report.findings}
-    behind = [finding for finding in tried.values() if finding.rule not in rules
+    behind = [finding for finding in tried.values()
+              if finding.rule not in rules and finding.rule in former.verdicts
               and former.verdicts[finding.rule].reason.startswith(_BEHIND)]
     findings = [replace(finding, fixes=tried[finding.fingerprint].fixes)
                 if finding.fingerprint in tried else finding for finding in report.findings]

@@ -40,7 +40,8 @@ def read_table(
     lines = tuple(text.split("\n"))
     try:
         found: Json = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as problem:
+    except (ValueError, RecursionError) as problem:
+        # Besides its own error the parser lets through that of a number of thousands of digits.
         at = _POSITION.search(str(problem))
         where = frame(name, lines, int(at[1]) - 1, int(at[2]) - 1, 1) if at else name
         sentence = _POSITION.sub("", str(problem)).rstrip(" ()")
@@ -88,7 +89,7 @@ def _parts(text: str) -> Path:
     """Return the keys of a header or of an assignment, read by the TOML parser itself."""
     try:
         found: Json = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return ()
     parts: list[str] = []
     while isinstance(found, dict) and found:
