@@ -83,7 +83,7 @@ class _Look:
         self._note_rates(track, swept, raced)
         self._note_descent(track, swept, raced, purse)
         self._note_comparison(track, raced, look)
-        self._note_ending(track, raced.user, purse)
+        self._note_ending(track, raced.user, purse, compared=len(look.found.gaps) > 1)
         for run, name in ((raced.user, "lr_trial_user"), (raced.best, "lr_trial_suggested")):
             note.series(_curve(name, f"learning rate {run.lr:.2g}", run))
         for run in [*raced.further, *(run for run in raced.finalists
@@ -160,7 +160,7 @@ class _Look:
         note.measure("user_loss_after", fmean(user for user, _ in found.pairs))
         note.measure("suggested_loss_after", fmean(best for _, best in found.pairs))
 
-    def _note_ending(self, track: Track, user: Run, purse: Purse) -> None:
+    def _note_ending(self, track: Track, user: Run, purse: Purse, *, compared: bool) -> None:
         note = self.context.note
         if user.outcome == "diverged" or user.state is None or not math.isfinite(user.loss):
             note.absent("the trial at the user's rate diverged", *ENDING, *DECAY)
@@ -181,6 +181,9 @@ class _Look:
             note.measure(name, value)
         if scheduled:
             note.absent("a schedule is set", *DECAY)
+            return
+        if compared and not last.decay.pairs:
+            note.absent("the rate itself is in question, so no decay was tried", *DECAY)
             return
         if not last.decay.pairs:
             note.missed("the trials with and without a decay were not finished", *DECAY)
