@@ -49,7 +49,9 @@ def main() -> None:
     answers = list(answered(members, options))
     text = "\n".join([
         f"{datetime.date.today()}, torch {version('torch')}, Python {platform.python_version()}, "
-        f"CPU ({os.cpu_count()} cores); {', '.join(PEERS)}.", "", table(members, answers)])
+        f"CPU ({os.cpu_count()} cores); {', '.join(PEERS)}."
+        + (f" Only members with {options.only!r} in their name." if options.only else ""), "",
+        table(members, answers)])
     print("\n" + text)
     if options.write:
         (HERE / "results.md").write_text(text + "\n", encoding="utf-8")

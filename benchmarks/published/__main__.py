@@ -34,7 +34,7 @@ def main() -> None:
     chosen = [case for case in cases() if options.only in case.id or options.only in case.twin]
     found = audited(chosen, options)
     outcomes = [Outcome(case, found[case.id], found[f"fixed-{case.twin}"]) for case in chosen]
-    text = said(outcomes)
+    text = said(outcomes, options.only)
     print("\n" + text)
     if options.write:
         (HERE / "results.md").write_text(text + "\n", encoding="utf-8")
@@ -58,13 +58,14 @@ def audited(chosen: Sequence[Case], options: argparse.Namespace) -> Mapping[str,
     return found
 
 
-def said(outcomes: Sequence[Outcome]) -> str:
-    """Return the whole account as Markdown."""
+def said(outcomes: Sequence[Outcome], only: str) -> str:
+    """Return the whole account as Markdown; it says to which programs it was held."""
     alarms = [f"- {name}: {', '.join(rules)}" for name, rules in false_alarms(outcomes).items()]
     literature = (HERE / "literature.md").read_text(encoding="utf-8")
     return "\n".join([
         f"{datetime.date.today()}, auditor {version('auditor')}, torch {version('torch')}, "
-        f"Python {platform.python_version()}, CPU ({os.cpu_count()} cores).", "",
+        f"Python {platform.python_version()}, CPU ({os.cpu_count()} cores)."
+        + (f" Only programs and twins with {only!r} in their name." if only else ""), "",
         table(outcomes), "", "Alarms on fixed twins:", "", *(alarms or ["- none"]), "",
         literature, each(outcomes),
     ])
