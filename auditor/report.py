@@ -279,10 +279,24 @@ class Report:
             raise _damaged(f"it has no {problem}") from problem
         except (TypeError, ValueError, AttributeError) as problem:
             raise _damaged(str(problem)) from problem
-        wrong = misfit(found, cls)
+        wrong = misfit(found, cls) or _wrong_facts(found)
         if wrong:
             raise _damaged(wrong.removeprefix("."))
         return found
+
+
+def _wrong_facts(report: Report) -> str:
+    """Return what is wrong with the facts that renderers lean on; empty if nothing is."""
+    for name, part, key in (("target", report.target, "file"), ("target", report.target, "model"),
+                            ("environment", report.environment, "folder")):
+        if not isinstance(part.get(key, ""), str):
+            return f"{name}.{key} is no text"
+    places: Any = report.target.get("places") or {}
+    try:
+        wrong = [misfit(Place.from_json(raw), Place) for raw in places.values()]
+    except (TypeError, AttributeError):
+        return "target.places holds something else than places"
+    return next((f"target.places{problem}" for problem in wrong if problem), "")
 
 
 def _damaged(how: str) -> ObservationError:

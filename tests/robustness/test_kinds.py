@@ -215,7 +215,7 @@ class Deep(nn.Module):
         super().__init__()
         self.first, self.last = nn.Linear(WIDTH, 16), nn.Linear(16, 2)
         self.blocks = nn.ModuleList(nn.Linear(16, 16) for _ in range(layers))
-        self.factor = layers**-0.5
+        self.factor = 1 / layers
 
     def forward(self, x: Tensor) -> Tensor:
         x = torch.relu(self.first(x))
