@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from auditor.activity import ActivationRecord
 from auditor.layergraph import ActivationUse
 from auditor.numerics import fall_in_sigmas, peak_over_first
-from auditor.probe import Cost, ProbeContext
+from auditor.probe import Cost, OutOfTime, ProbeContext
 
 from . import _layer_quantities as quantities
 from ._depth import DepthRow, depth_rows, fed_variation, linear_runs
@@ -45,6 +45,8 @@ class Layers:
         run = short_run(context.target, context.batches.train(min(steps, _BATCHES)), steps=steps,
                         seed=context.seed, deadline=context.deadline)
         context.note.steps = run.steps
+        if run.fault_step < 0 and len(run.losses) < _FEWEST:
+            raise OutOfTime(f"only {len(run.losses)} steps could be taken in the time")
         _note_activations(context, run)
         rows = depth_rows(run.start.layers, run.end_deltas or _start_deltas(run), run.track)
         _note_depth(context, run, rows)
