@@ -8,7 +8,9 @@ between them, whatever views, methods or in-place calls the user wrote.
 from __future__ import annotations
 
 import math
+import weakref
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, TypeAlias
 
 import torch
@@ -207,8 +209,7 @@ class LayerGraph:
             for node in own_nodes(output.grad_fn):
                 self._made[node] = use
             if position == 0 and output.requires_grad:
-                output.register_hook(lambda gradient: self._measure(
-                    use, "delta", torch.linalg.vector_norm(gradient.detach().float())))
+                output.register_hook(partial(_measure_delta, weakref.ref(self), use))
         if source is not None and source.grad_fn is not None:
             self._sources[use] = source.grad_fn
 
@@ -236,6 +237,19 @@ class LayerGraph:
             use.before, use.bare = self._made[node], bare and not calls
             use.only_reader = len(graph.readers(node)) == 1
             use.before.after.append(use)
+
+
+def _measure_delta(
+    graph: weakref.ref[LayerGraph], use: LayerUse, gradient: Tensor,
+) -> None:
+    """Note the size of a gradient.
+
+    Nodes hold their hooks; one that held the graph, which holds nodes, would be a cycle through
+    C++ that no collector sees.
+    """
+    listening = graph()
+    if listening is not None:
+        listening._measure(use, "delta", torch.linalg.vector_norm(gradient.detach().float()))
 
 
 def _name(path: str, parameter: str) -> str:
