@@ -45,7 +45,8 @@ class BatchSize:
     cost: ClassVar[Cost] = Cost(steps=130, minimum_steps=30, trains=True, long=True)
     yields: ClassVar[tuple[Quantity, ...]] = (
         Quantity("batch_size", "samples", "samples in a batch"),
-        Quantity("noise_scale", "samples", "gradient noise scale, after the first steps"),
+        Quantity("noise_scale", "samples", "gradient noise scale, after the first steps; the "
+                 "lower end of its interval where the gradient is lost in the noise"),
         Quantity("noise_over_batch", "ratio", "lower end of the noise scale over the batch size"),
         Quantity("batch_over_noise", "ratio", "batch size over the upper end of the noise scale"),
         Quantity("steps_per_epoch", "steps", "batches in an epoch"),
@@ -158,7 +159,7 @@ def _noise(context: ProbeContext, bench: Bench, size: int) -> float:
         if context.seconds_left() < 0:
             break
     scale, low, high = noise.scale()
-    context.note.measure("noise_scale", scale)
+    context.note.measure("noise_scale", scale if math.isfinite(scale) else low)
     context.note.measure("noise_over_batch", low / size)
     context.note.measure("batch_over_noise", size / high if high > 0 else math.inf)
     return scale
