@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Callable
 
@@ -18,6 +19,11 @@ _CACHE = tempfile.TemporaryDirectory(prefix="auditor-cache-")
 os.environ["AUDITOR_CACHE"] = _CACHE.name
 for name in ("GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
     os.environ.pop(name, None)
+
+
+# A shell gives its background jobs an interrupt that is ignored; the tests send and expect one.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
