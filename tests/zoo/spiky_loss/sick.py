@@ -24,4 +24,4 @@ def build_model():
 
 
 def optimizer(model):
-    return torch.optim.Adam(model.parameters(), lr=0.02)
+    return torch.optim.Adam(model.parameters(), lr=0.05)
