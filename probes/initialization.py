@@ -112,8 +112,8 @@ class Initialization:
             raise NotApplicable("the weights are pretrained")
         wanted = _SEEDS if context.target.reinitialises else 1
         count = min(wanted, context.affordable_steps(2 * wanted, minimum=2) // 2)
-        if not context.target.reinitialises:
-            context.note.note("One initialisation was seen: the file holds a model object.")
+        if not (context.target.reinitialises or context.target.notes):
+            context.note.note("One initialisation was seen: the target makes it again and again.")
         draws = [_draw(context, context.seed + number) for number in range(max(count, 1))]
         if not any(draw.layers for draw in draws):
             raise NotApplicable("no layer multiplies with a trainable weight")
