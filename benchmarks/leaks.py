@@ -75,13 +75,20 @@ def runs(file: str, count: int, profile: str, budget: float) -> list[State]:
 
 
 def growth(states: list[State]) -> str:
-    """Return how much each number has grown since the warm runs, memory per run."""
-    warm = states[min(WARM_RUNS, len(states)) - 1]
-    last, later = states[-1], max(len(states) - WARM_RUNS, 1)
-    return (f"from run {min(WARM_RUNS, len(states))} to {len(states)}: "
-            f"{(last.memory - warm.memory) / later:+.2f} MiB a run, "
-            f"{last.threads - warm.threads:+} threads, {last.files - warm.files:+} files, "
-            f"{last.temporary - warm.temporary:+} temporary files")
+    """Return how much each number has grown since the warm runs, memory per run.
+
+    The resident size jumps by what the allocator happens to keep, so that the smallest one of
+    the first and of the last third after the warm runs are compared.
+    """
+    later = states[WARM_RUNS:] or states
+    third = max(len(later) // 3, 1)
+    first, last = later[:third], later[-third:]
+    grown = min(s.memory for s in last) - min(s.memory for s in first)
+    return (f"after {len(states) - len(later)} warm runs: "
+            f"{grown / max(len(later) - third, 1):+.2f} MiB a run, "
+            f"{last[-1].threads - first[0].threads:+d} threads, "
+            f"{last[-1].files - first[0].files:+d} files, "
+            f"{last[-1].temporary - first[0].temporary:+d} temporary files")
 
 
 def peak(program: str, folder: Path) -> float:
