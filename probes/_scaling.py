@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from auditor import batches
 from auditor.isolation import seeded
-from auditor.probe import ProbeContext
+from auditor.probe import OutOfTime, ProbeContext
 
 from ._paired import paired
 from ._track import Run, Track
@@ -62,7 +62,7 @@ def scaling_trial(
         None where batches cannot be joined, or nothing was learned at the set size.
 
     Raises:
-        OutOfTime: Too little time is left for even the shortest trial.
+        OutOfTime: Too little time is left for even the shortest trial, or a run was cut short.
         TargetError: The user's code failed.
     """
     per_seed = _VARIANTS * _SEEDS
@@ -89,7 +89,11 @@ def _runs(track: Track, steps: int, factor: int, lr: float) -> list[Run] | None:
     track.train = large
     count = steps // factor
     warmup = max(round(_WARMUP_SHARE * count), 2)
-    return [plain, track.go(lr, count, warmup_steps=0), track.go(lr, count, warmup_steps=warmup)]
+    runs = [plain, track.go(lr, count, warmup_steps=0), track.go(lr, count, warmup_steps=warmup)]
+    if any(run.outcome == "out-of-time" for run in runs):
+        # They have not seen the same samples.
+        raise OutOfTime("the runs at the two sizes could not be finished")
+    return runs
 
 
 def _joined(track: Track, steps: int, factor: int) -> list[object] | None:
@@ -102,8 +106,7 @@ def _joined(track: Track, steps: int, factor: int) -> list[object] | None:
 def _judged(
     tracks: Sequence[tuple[Track, list[Run]]], factor: int, steps: int,
 ) -> ScalingTrial | None:
-    plain, scaled, warmed = ([run for _, runs in tracks for run in runs[i : i + 1]]
-                             for i in range(_VARIANTS))
+    plain, scaled, warmed = zip(*(runs for _, runs in tracks), strict=True)
     best = warmed if _mean(warmed) < _mean(scaled) else scaled
     learned = sum(track.reference for track, _ in tracks) / len(tracks) - _mean(plain)
     if not (math.isfinite(learned) and learned > 0):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from auditor.isolation import seeded
 from auditor.observation import Observation
+from auditor.probe import OutOfTime
 from auditor.trial import Bench
 
 G = torch.Generator().manual_seed(0)
@@ -167,3 +168,15 @@ def test_a_batch_beyond_the_noise_scale_is_not_tried() -> None:
 
     assert seen.value("scaling_tried") is False
     assert seen.value("scaling_lag") is None
+
+
+def test_runs_that_were_cut_short_are_not_compared() -> None:
+    class Hurried:
+        user_lr, train = 1e-2, [(X[:8], Y[:8])] * 32
+
+        def go(self, lr: float, steps: int, warmup_steps: int | None = None) -> Any:
+            ended = "out-of-time" if warmup_steps else "finished"
+            return part_of_probes("_track").Run(lr, [1.0], ended, (1.0,))
+
+    with pytest.raises(OutOfTime, match="could not be finished"):
+        part_of_probes("_scaling")._runs(Hurried(), 32, 4, 4e-2)
