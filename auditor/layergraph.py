@@ -97,6 +97,11 @@ class LayerUse:
     ends: End = "output"
     rescaled: bool = False
 
+    @property
+    def activation_after(self) -> ActivationUse | None:
+        """The activation that takes the output on to the next layer."""
+        return next((after.activations[0] for after in self.after if after.activations), None)
+
 
 class LayerGraph:
     """Listens for layers and activations; `connect(loss)` says how they hang together.

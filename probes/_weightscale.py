@@ -75,7 +75,7 @@ def scale_of(use: LayerUse) -> Scale:
     """Compare a layer's weights and bias with what its fan-in and its activation ask for."""
     rms, mean = use.weight_rms, float(use.weight.float().mean())
     bias = rms_of(use.bias) if use.bias is not None and use.bias.numel() else 0.0
-    asked = gain_of(following(use)) / math.sqrt(use.fan_in)
+    asked = gain_of(use.activation_after) / math.sqrt(use.fan_in)
     unit = rms * math.sqrt(use.fan_in)
     return Scale(
         asked_std=asked,
@@ -87,11 +87,6 @@ def scale_of(use: LayerUse) -> Scale:
         bias_to_weights=bias / unit if unit else math.nan,
         predicted_rms=math.hypot(unit * use.x_rms, bias),
     )
-
-
-def following(use: LayerUse) -> ActivationUse | None:
-    """Return the activation that takes a layer's output on to the next layer."""
-    return next((after.activations[0] for after in use.after if after.activations), None)
 
 
 def gain_of(call: ActivationUse | None) -> float:
@@ -118,7 +113,7 @@ def stretches(layers: Sequence[LayerUse], scales: dict[str, Scale]) -> list[Stre
 
 def _weighs(use: LayerUse) -> bool:
     """Tell whether a layer feeds a softmax: small scores are equal attention, no lost signal."""
-    call = following(use)
+    call = use.activation_after
     return call is not None and call.activation.family == "softmax"
 
 

@@ -21,7 +21,6 @@ from ._symmetry import partings, units_of
 from ._weightscale import (
     Scale,
     Stretch,
-    following,
     gap_to_others,
     scale_of,
     stretches,
@@ -152,7 +151,7 @@ def _note_scales(context: ProbeContext, draws: Sequence[_Draw]) -> None:
                     and use.parameter not in last.tied)
             context.note.measure("scale_counts", free, use.name)
             context.note.measure("feeds_layer", bool(use.after), use.name)
-        call = following(use)
+        call = use.activation_after
         if use.bias is not None and call is not None and not call.gates:
             for name in ("bias_to_signal", "bias_to_weights", "bias_rms"):
                 _measure(context, name, use, [getattr(scale, name) for scale in scales])
@@ -249,7 +248,7 @@ def _embedded(model: nn.Module) -> set[str]:
 
 def _fitting_init(use: LayerUse) -> str:
     weight = f"model.{use.parameter or use.name + '.weight'}"
-    call = following(use)
+    call = use.activation_after
     if call is not None and call.activation.family in ("rectifier", "smooth"):
         return f'nn.init.kaiming_normal_({weight}, nonlinearity="relu")'
     return f"nn.init.xavier_normal_({weight})"

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from auditor.layergraph import ActivationUse, LayerGraph, LayerUse
+from auditor.layergraph import LayerGraph
 from auditor.recorder import watching
 from auditor.remedy import CannotMend, Case
 from auditor.trial import Bench
@@ -33,11 +33,6 @@ def graph_of(case: Case) -> LayerGraph:
 
     found: LayerGraph = case.look(see)
     return found
-
-
-def following(use: LayerUse) -> ActivationUse | None:
-    """Return the activation that takes a layer's output on to the next layer."""
-    return next((after.activations[0] for after in use.after if after.activations), None)
 
 
 def module_at(model: nn.Module, path: str) -> nn.Module | None:

@@ -15,7 +15,7 @@ from auditor.remedy import CannotMend, Case, Mended
 from auditor.sourceedit import Edit
 from auditor.trial import set_dropout
 
-from ._layers import following, graph_of, listed
+from ._layers import graph_of, listed
 
 _USUAL = 0.2
 _HALF = 0.5
@@ -61,7 +61,7 @@ class DropoutOn:
         """
         paths = list(dict.fromkeys(
             use.name for use in graph_of(case).layers
-            if isinstance(use.module, nn.Linear) and following(use) is not None))
+            if isinstance(use.module, nn.Linear) and use.activation_after is not None))
         if not paths:
             raise CannotMend("the model has no hidden linear layer")
 

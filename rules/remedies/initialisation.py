@@ -16,7 +16,7 @@ from auditor.remedy import CannotMend, Case, Mended
 from auditor.sourceedit import Edit
 from auditor.target import Target
 
-from ._layers import following, graph_of, listed, module_at, tuple_code
+from ._layers import graph_of, listed, module_at, tuple_code
 
 _HE = 'nn.init.kaiming_normal_({}.weight, nonlinearity="relu")'
 _BIAS = "if {0}.bias is not None:\n    nn.init.zeros_({0}.bias)"
@@ -75,7 +75,7 @@ class ReinitialiseBefore:
         graph = graph_of(case)
         named = set(case.finding.layers)
         fed = [use for use in graph.layers
-               if (call := following(use)) is not None and call.subject in named]
+               if (call := use.activation_after) is not None and call.subject in named]
         return mended_starts(_starts(fed))
 
 
@@ -128,7 +128,7 @@ def starts_of(
     if case.finding.category != "initialization" and not recurs:
         named = set()
     if rectified:
-        named = {use.name for use in graph.layers if following(use) in rectified}
+        named = {use.name for use in graph.layers if use.activation_after in rectified}
     return _starts([use for use in graph.layers if not named or use.name in named],
                    rectified=bool(rectified))
 
@@ -178,7 +178,7 @@ def _can_start(use: LayerUse) -> bool:
 def _kind(use: LayerUse, relu: bool) -> str:
     if use.layout == "opaque":
         return "recurrent"
-    call = following(use)
+    call = use.activation_after
     if call is None or call.gates:
         return "xavier"
     if call.activation.name == "selu" and not relu:

@@ -12,7 +12,7 @@ from auditor.remedy import CannotMend, Case, Mended
 from auditor.target import Target
 from auditor.trial import evaluating
 
-from ._layers import following, graph_of, listed
+from ._layers import graph_of, listed
 from .initialisation import only_fresh
 
 # Outputs that vary less than this over a batch have no scale to be brought to one.
@@ -38,7 +38,7 @@ class Lsuv:
         paths = list(dict.fromkeys(
             use.name for use in graph_of(case).layers
             if isinstance(use.module, (nn.Linear, nn.modules.conv._ConvNd)) and use.trainable
-            and following(use) is not None))
+            and use.activation_after is not None))
         if not paths:
             raise CannotMend("no hidden layer is a module that an activation follows")
         batch = case.batches.train(1)[0]

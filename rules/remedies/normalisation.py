@@ -12,7 +12,7 @@ from auditor.mending import with_model
 from auditor.remedy import CannotMend, Case, Mended
 
 from ._activations import put_in_place
-from ._layers import following, graph_of, listed, module_at
+from ._layers import graph_of, listed, module_at
 from .initialisation import only_fresh
 
 _GROUPS = 8
@@ -86,7 +86,7 @@ def groups_of(channels: int) -> int:
 
 
 def _can_be_normalised(use: LayerUse) -> bool:
-    call = following(use)
+    call = use.activation_after
     return (isinstance(use.module, (nn.Linear, nn.modules.conv._ConvNd))
             and call is not None and not call.gates)
 
