@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -15,6 +15,7 @@ from auditor.report import Renderer, Report
 _SPREADS = 3.0
 # Where no spread is known, a change below this share of the larger value is not worth a line.
 _SHARE = 0.1
+_SEED_NOISE = "trial_seed_noise"
 _SEEN = ("fired", "clear", "not-applicable")
 _SAME_RUN = ("torch", "auditor", "device", "seed")
 
@@ -169,14 +170,19 @@ def _lost(old: Report, new: Report) -> Iterator[tuple[str, str]]:
 
 
 def _moves(old: Report, new: Report) -> Iterator[Move]:
-    before = _measured(old)
-    for key, item in _measured(new).items():
+    before, now = _measured(old), _measured(new)
+    between_seeds = _between_seeds(before, now)
+    for key, item in now.items():
         other = before.get(key)
         if other is None or other.value == item.value:
             continue
         told = new.quantities.get(item.name)
-        move = Move(item.name, item.subject, other.value, item.value, _noise(other, item),
-                    told.unit if told else "", told.says if told else "")
+        unit = told.unit if told else ""
+        noise = _noise(other, item)
+        if noise is None and unit == "loss":
+            noise = between_seeds
+        move = Move(item.name, item.subject, other.value, item.value, noise, unit,
+                    told.says if told else "")
         if move.size > (_SHARE if move.noise is None else _SPREADS):
             yield move
 
@@ -184,6 +190,15 @@ def _moves(old: Report, new: Report) -> Iterator[Move]:
 def _measured(report: Report) -> dict[tuple[str, str], Measurement]:
     return {(item.name, item.subject): item for seen in report.observations
             for item in seen.measurements}
+
+
+def _between_seeds(
+    *reports: Mapping[tuple[str, str], Measurement],
+) -> float | None:
+    """Return the joint spread of a loss between seeds, which a loss without its own one has."""
+    found = (float(seen[_SEED_NOISE, ""].value) for seen in reports if (_SEED_NOISE, "") in seen)
+    spreads = [spread for spread in found if 0 < spread < math.inf]
+    return math.sqrt(2) * max(spreads) if spreads else None
 
 
 def _noise(old: Measurement, new: Measurement) -> float | None:

@@ -8,8 +8,8 @@ ENDING = ("loss_swing", "loss_reversals", "swing_to_batch_noise")
 DECAY = ("decay_gain", "decay_gain_p")
 COMPARISON = (
     "lr_gap", "lr_gap_least", "lr_gap_warm", "warmup_tried", "warmup_diverges", "lr_gap_p",
-    "lr_trials", "blown_up_share", "user_loss_after", "suggested_loss_after", "lr_speedup",
-    "initial_trial_loss", "epoch_steps", "epoch_progress",
+    "lr_gap_to_noise", "lr_trials", "blown_up_share", "user_loss_after", "suggested_loss_after",
+    "lr_speedup", "initial_trial_loss", "epoch_steps", "epoch_progress",
 )
 
 LEARNING_RATE: tuple[Quantity, ...] = (
@@ -37,8 +37,13 @@ LEARNING_RATE: tuple[Quantity, ...] = (
     Quantity("warmup_tried", "", "a trial with a warm-up was called for", kind="flag"),
     Quantity("warmup_diverges", "", "the trial with a warm-up blew up, too", kind="flag"),
     Quantity("lr_gap_p", "", "paired t-test over the seeds that the user's rate ends higher"),
+    Quantity("lr_gap_to_noise", "times",
+             "difference of the two losses over the spread between seeds (ten steps at the user's "
+             "rate); infinite where that was not measured"),
     Quantity("lr_trials", "", "pairs of trials"),
     Quantity("blown_up_share", "share", "trials at the user's rate that end above their start"),
+    Quantity("killed_share", "share",
+             "units of a layer that die at the user's rate and live at the suggested one"),
     Quantity("initial_trial_loss", "loss", "loss before the trials"),
     Quantity("user_loss_after", "loss", "loss after the trials at the user's rate"),
     Quantity("suggested_loss_after", "loss", "loss after the trials at the suggested rate"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import ClassVar
@@ -43,7 +44,7 @@ class LearningRate:
     says: ClassVar[str] = "sweeps the learning rate and races the best ones against yours"
     cost: ClassVar[Cost] = Cost(steps=STANDARD, minimum_steps=MINIMUM, trains=True, long=True)
     yields = LEARNING_RATE
-    after: ClassVar[tuple[str, ...]] = ("layers",)
+    after: ClassVar[tuple[str, ...]] = ("layers", "noise")
 
     def __init__(self, steps: int = STANDARD) -> None:
         self._steps = steps
@@ -78,7 +79,7 @@ class _Look:
         raced = race(track, swept, self.plan)
         if any(run.outcome == "out-of-time" for run in raced.finalists):
             raise OutOfTime("the race between the rates could not be finished")
-        decide(track, raced, self.plan, purse)
+        decide(self.context, track, raced, self.plan, purse)
         look = closer_look(self.context, track, raced, self.plan, purse, self._epoch_steps())
         self._note_rates(track, swept, raced)
         self._note_descent(track, swept, raced, purse)
@@ -155,10 +156,19 @@ class _Look:
         note.measure("warmup_tried", bool(found.warm_gaps))
         note.measure("warmup_diverges", any(found.warm_blown))
         note.measure("lr_gap_p", found.test.p, samples=found.test.pairs)
+        note.measure("lr_gap_to_noise", self._to_noise(found.pairs))
         note.measure("lr_trials", len(found.gaps))
+        note.measure("killed_share", found.died)
         note.measure("blown_up_share", sum(found.blown) / len(found.blown))
         note.measure("user_loss_after", fmean(user for user, _ in found.pairs))
         note.measure("suggested_loss_after", fmean(best for _, best in found.pairs))
+
+    def _to_noise(self, pairs: Sequence[tuple[float, float]]) -> float:
+        """Return the mean difference of the pairs over the spread between seeds."""
+        noise = self.context.observed("trial_seed_noise")
+        if not isinstance(noise, float) or not 0 < noise < math.inf:
+            return math.inf
+        return fmean(user - best for user, best in pairs) / noise
 
     def _note_ending(self, track: Track, user: Run, purse: Purse, *, compared: bool) -> None:
         note = self.context.note

@@ -17,13 +17,28 @@ from auditor import registry
 from auditor.cli import main
 from auditor.compare import compare
 from auditor.finding import Verdict
-from auditor.observation import Measurement, Observation, Scalar
+from auditor.observation import Measurement, Observation, Quantity, Scalar
 from auditor.report import Report
 
 
 def measured(value: Scalar, spread: float | None = None) -> Report:
     item = Measurement("lr_over_best", value, spread=spread)
     return replace(healthy(), observations=(Observation("p", measurements=(item,)),))
+
+
+def losses(value: float, **seeds: float) -> Report:
+    items = (Measurement("fit_train_loss", value),
+             *(Measurement(name, spread) for name, spread in seeds.items()))
+    return replace(healthy(), observations=(Observation("p", measurements=items),),
+                   quantities={"fit_train_loss": Quantity("fit_train_loss", "loss", "a loss")})
+
+
+@pytest.mark.parametrize(("now", "moved"), [(1.2, False), (3.0, True)])
+def test_losses_within_the_spread_between_seeds_have_not_moved(now: float, moved: bool) -> None:
+    found = compare(losses(1.0, trial_seed_noise=0.2), losses(now, trial_seed_noise=0.2))
+
+    assert ("fit_train_loss" in {move.name for move in found.moved}) is moved
+    assert compare(losses(1.0), losses(1.2)).moved
 
 
 def test_a_report_is_the_same_as_itself() -> None:

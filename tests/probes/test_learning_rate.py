@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from importlib import import_module
@@ -13,6 +14,7 @@ from builders import observe, target
 from torch import Tensor, nn
 
 from auditor.isolation import seeded
+from auditor.observation import Measurement, Observation
 from auditor.probe import Notebook, OutOfTime, ProbeContext
 from auditor.store import BatchStore
 from auditor.target import Target
@@ -73,6 +75,20 @@ def test_a_rate_far_too_low_gets_nowhere_in_an_epoch(seed: int) -> None:
 
     assert float(seen.value("epoch_progress") or 0) < 0.03
     assert float(seen.value("lr_gap_least") or 0) > 0.9
+
+
+@pytest.mark.parametrize(("spread", "to_noise"), [(0.5, 0.0), (math.nan, math.inf)])
+def test_the_gap_is_told_in_spreads_between_seeds_where_these_are_known(
+    spread: float, to_noise: float,
+) -> None:
+    noise = Observation("noise", measurements=(Measurement("trial_seed_noise", spread),))
+    context = context_of(setup(1e-7), earlier={"noise": noise})
+    LearningRate().run(context)
+    seen = context.note.observation()
+    ends = [float(seen.value(name) or 0) for name in ("user_loss_after", "suggested_loss_after")]
+
+    assert float(seen.value("lr_gap_to_noise") or 0) == (
+        to_noise or pytest.approx((ends[0] - ends[1]) / spread))
 
 
 def test_a_conservative_rate_learns_within_an_epoch() -> None:
