@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from auditor.candidate import Candidate, best_of
 from auditor.errors import AuditorError
+from auditor.evidence import is_tried
 from auditor.finding import Finding, TrialOutcome
 from auditor.remedy import CannotMend, Case, Remedy
 from auditor.report import Report
@@ -62,11 +63,11 @@ class Collected:
         """Collect for every root; where nothing can be tried, for what follows from it."""
         named = {finding.rule: finding for finding in report.findings}
         for root in report.roots:
-            if not _is_tried(root) or self.finding(
+            if not is_tried(report, root) or self.finding(
                     root, report, self._bounds.target, self._bounds.store):
                 continue
             for name in root.consequences:
-                if _is_tried(named[name]) and name not in self.candidates and self.finding(
+                if is_tried(report, named[name]) and name not in self.candidates and self.finding(
                         named[name], report, self._bounds.target, self._bounds.store):
                     self.instead[name] = root.rule
 
@@ -128,7 +129,3 @@ class Collected:
         for one in self.every():
             if one.outcome == TrialOutcome():
                 self.reasons[one.finding.rule, one.position] = reason
-
-
-def _is_tried(finding: Finding) -> bool:
-    return finding.severity != "info" and finding.is_open

@@ -89,6 +89,17 @@ def revealed(report: Report, mended: Report) -> list[Finding]:
             if finding.rule in masked and finding.severity != "info"]
 
 
+def is_tried(report: Report, finding: Finding) -> bool:
+    """Tell whether the fixes of a finding are tried.
+
+    An information whose rule never says more names a remedy on purpose; a warning that was toned
+    down to one is left alone.
+    """
+    rule = report.rules.get(finding.rule)
+    weighs = finding.severity != "info" or (rule is not None and rule.severity == "info")
+    return weighs and finding.is_open
+
+
 def learns_nothing(report: Report) -> bool:
     """Tell whether no learning rate lowers the loss."""
     found = report.verdicts.get("no-learning-at-any-rate")

@@ -11,7 +11,7 @@ from auditor import worktime
 from auditor.candidate import Candidate
 from auditor.collected import Bounds
 from auditor.errors import AuditorError
-from auditor.evidence import MOVING, learns_nothing
+from auditor.evidence import MOVING, is_tried, learns_nothing
 from auditor.isolation import undisturbed
 from auditor.journal import Journal
 from auditor.judge import overall
@@ -66,7 +66,7 @@ def tried(
         deadline: `time.monotonic()` at which the trials end.
     """
     wanted = sum(fix.remedy in audited.remedies for finding in report.findings
-                 if finding.severity != "info" and finding.is_open for fix in finding.fixes)
+                 if is_tried(report, finding) for fix in finding.fixes)
     if not wanted:
         return report, {}
     left, worked = deadline - time.monotonic(), worktime.seconds()

@@ -20,6 +20,8 @@ from auditor.names import Found, Namespace
 from auditor.usercode import user_code
 
 DEFAULT_LR = 1e-3
+# Parts of the names of optimizers that divide a gradient by its size (Adam, Adagrad, RAdam, ...).
+_ADAPTIVE = ("ada", "rmsprop", "lion", "lamb")
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,15 @@ def held_by(optimizer: Optimizer) -> Iterable[Tensor]:
     """Yield the tensors of all groups, in order."""
     for group in optimizer.param_groups:
         yield from group["params"]
+
+
+def scales_linearly(optimizer: Optimizer) -> bool:
+    """Tell whether the rate grows as the batch does (SGD), or as its square root (adaptive ones).
+
+    Source: Goyal et al. 2017, arXiv:1706.02677; Malladi et al. 2022, arXiv:2205.10287.
+    """
+    name = type(optimizer).__name__.lower()
+    return not any(part in name for part in _ADAPTIVE)
 
 
 def unpacked(name: str, made: Any) -> tuple[Optimizer, Any]:

@@ -12,6 +12,7 @@ from auditor.errors import TargetError
 from auditor.isolation import seeded
 from auditor.losscall import LossCalls
 from auditor.observation import Json, Quantity
+from auditor.optimizers import scales_linearly
 from auditor.probe import Cost, OutOfTime, ProbeContext
 from auditor.recorder import watching
 from auditor.trial import Bench
@@ -34,7 +35,6 @@ _SLOWEST = 1.0
 # Of the free memory that a timed batch may take.
 _ROOM = 0.3
 _TRIED = ("scaling_lag", "scaling_lag_p", "scaling_steps", "warmup_pays_p")
-_ADAPTIVE = ("adam", "rmsprop", "adagrad", "lion", "lamb", "nadam", "radam")
 
 
 class BatchSize:
@@ -212,7 +212,7 @@ def _note_rows(
     if not speed or len(rows) < 2:
         note.absent("batches of other sizes cannot be made", "fastest_batch", "throughput_gain")
         return None
-    linear = not any(name in type(bench.optimizer).__name__.lower() for name in _ADAPTIVE)
+    linear = scales_linearly(bench.optimizer)
     # The smallest size, from the set one on, that is nearly as fast as the fastest of these.
     larger = [(n, value) for n, value in rows if n >= size]
     top = max(value for _, value in larger)

@@ -18,9 +18,11 @@ from torch.utils.data import (
 
 from auditor import batches
 from auditor.isolation import seeded
+from auditor.optimizers import scales_linearly
 from auditor.remedy import CannotMend, Case, Mended, together
 from auditor.sourceedit import Edit
 from auditor.target import Target
+from auditor.trial import Bench
 
 from .rate import at_rate
 
@@ -56,10 +58,14 @@ class BalancedSampling:
 
 
 class LargerBatch:
-    """Takes four times the batch, and twice the rate (the square-root rule)."""
+    """Takes four times the batch.
+
+    Where the batch itself is at fault the rate is scaled by the rule of the optimizer. Where the
+    loss swings it stays: the rule is made to keep the noise of a run as it was.
+    """
 
     name: ClassVar[str] = "larger-batch"
-    says: ClassVar[str] = "takes four times the batch and scales the rate by the square-root rule"
+    says: ClassVar[str] = "takes four times the batch"
 
     def mend(self, case: Case) -> Mended:
         """Return the target with larger batches.
@@ -71,17 +77,21 @@ class LargerBatch:
         size = _FACTOR * int(loader.batch_size or 1)
         if len(loader.dataset) < _FEWEST * size:  # type: ignore[arg-type]
             raise CannotMend(f"an epoch would hold fewer than {_FEWEST} batches of {size}")
-        lr: float = case.look(lambda bench, _: bench.lr)
-        rate = at_rate(case, float(f"{lr * _FACTOR ** 0.5:.2g}"))
-        larger = Mended(lambda target: _with_loader(
-            target, lambda now: _like(now, sampler=now.sampler, batch_size=size)))
         place = case.target.loader_place
-        return Mended(
-            lambda target: together(target, [larger, rate]), judged_mended=True,
-            says=f"Take batches of {size}, and {rate.says[0].lower()}{rate.says[1:]}",
-            code=f"DataLoader(dataset, batch_size={size}, shuffle=True)\n{rate.code}",
-            edits=(Edit("set-keyword", place, "batch_size", str(size), position=1), *rate.edits)
-            if place and rate.edits else ())
+        larger = Mended(
+            lambda target: _with_loader(
+                target, lambda now: _like(now, sampler=now.sampler, batch_size=size)),
+            judged_mended=True, says=f"Take batches of {size}.",
+            code=f"DataLoader(dataset, batch_size={size}, shuffle=True)",
+            edits=(Edit("set-keyword", place, "batch_size", str(size), position=1),)
+            if place else ())
+        if case.finding.category != "batch":
+            return larger
+        rate = at_rate(case, float(f"{case.look(_scaled):.2g}"))
+        return replace(
+            larger, apply=lambda target: together(target, [larger, rate]),
+            says=f"{larger.says} {rate.says}", code=f"{larger.code}\n{rate.code}",
+            edits=(*larger.edits, *rate.edits) if larger.edits and rate.edits else ())
 
 
 class DropLast:
@@ -105,6 +115,11 @@ class DropLast:
                 target, lambda now: _like(now, sampler=now.sampler, drop_last=True)),
             judges="mended",
             edits=(Edit("set-keyword", place, "drop_last", "True"),) if place else ())
+
+
+def _scaled(bench: Bench, _: Any) -> float:
+    """Return the rate for the larger batch."""
+    return bench.lr * (_FACTOR if scales_linearly(bench.optimizer) else _FACTOR ** 0.5)
 
 
 def _plain(loader: Any) -> DataLoader[Any]:

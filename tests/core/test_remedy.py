@@ -311,6 +311,13 @@ def test_info_known_and_consequence_findings_are_not_tried() -> None:
                for fix in finding.fixes)
 
 
+def test_an_information_whose_rule_never_says_more_is_tried() -> None:
+    report = judged(found("a", severity="info"))
+    advice = replace(report, rules={"a": replace(report.rules["a"], severity="info")})
+
+    assert tried(advice, crawling()).findings[0].fixes[0].trial.status == "helps"
+
+
 def test_without_time_the_reason_is_told() -> None:
     report = judged(found())
     audited = crawling()

@@ -449,14 +449,22 @@ def test_balanced_batches_hold_every_class_equally_often() -> None:
     assert float(share) == pytest.approx(0.5, abs=0.05)
 
 
-def test_a_larger_batch_comes_with_its_rate() -> None:
-    audited = made(mlp, data(3000), lr=0.01, batch_size=20)
-    mended = mend("larger-batch", audited).apply(audited)
+@pytest.mark.parametrize(("optimizer", "wanted"), [(SGD, 0.04), (torch.optim.Adam, 0.02)])
+def test_a_larger_batch_comes_with_its_rate(optimizer: type, wanted: float) -> None:
+    audited = made(mlp, data(3000), optimizer=optimizer, lr=0.01, batch_size=20)
+    mended = mend("larger-batch", audited, category="batch").apply(audited)
 
     rate = mended.make_optimizer(mended.make_model()).param_groups[0]["lr"]
 
-    assert rate == pytest.approx(0.02)
+    assert rate == pytest.approx(wanted)
     assert len(next(iter(mended.make_train_loader()))[1]) == 80
+
+
+def test_a_loss_that_swings_gets_larger_batches_at_its_rate() -> None:
+    audited = made(mlp, data(3000), optimizer=SGD, lr=0.01, batch_size=20)
+    mended = mend("larger-batch", audited, category="learning-rate").apply(audited)
+
+    assert mended.make_optimizer is audited.make_optimizer
 
 
 def test_the_focal_loss_plays_down_what_is_right() -> None:
