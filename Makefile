@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Two workers on two cores; torch must not start threads of its own beside them.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-wheel lint zoo gallery clean
+.PHONY: demo test test-wheel lint accuracy zoo gallery clean
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -38,6 +38,10 @@ test-wheel: $(VENV)/installed
 	    > "$$($(WHEEL)/venv/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/lent.pth"
 	cp -R tests pyproject.toml $(WHEEL)/
 	cd $(WHEEL) && venv/bin/python -P -m pytest -q -n 2 -m "not zoo and not browser"
+
+# Some twenty quick members of the accuracy benchmark: fails where one was right and is no more.
+accuracy: $(VENV)/installed
+	$(BIN)/python -m benchmarks.accuracy --fast --check --again --budget 180 --results build/accuracy
 
 # The whole zoo, slow members too.
 zoo: $(VENV)/installed
