@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from auditor.probe import ProbeContext
 
+from ._deadunits import died_of_the_rate
 from ._race import BARELY, Race, lengthened
 from ._rate_plan import Plan, Purse
 from ._track import Track
@@ -18,6 +19,8 @@ _APART = 2.0
 _FAR_APART = 5.0
 # Not half way: the leaders of the race go on, so that the suggestion does not rest on its start.
 _HALF_WAY = 0.5
+# Or when it has killed this part of a layer that the best rate leaves alive.
+_KILLED = 0.25
 # Further initialisations: a rate that is too low fails alike on all of them.
 _TRACKS_ABOVE, _TRACKS_BELOW = 2, 1
 
@@ -37,17 +40,21 @@ class CloserLook:
     missing: str = ""
 
 
-def decide(track: Track, raced: Race, plan: Plan, purse: Purse) -> None:
+def decide(
+    context: ProbeContext, track: Track, raced: Race, plan: Plan, purse: Purse,
+) -> None:
     """Let the leaders of a race that is far from its end go on, if the steps suffice.
 
     Args:
+        context: Of the probe.
         track: Of the race.
         raced: Takes their longer runs.
         plan: How far they go.
         purse: What is left; the closer looks that are going to be taken come first.
     """
     if track.share_learned(raced.lowest) < _HALF_WAY:
-        steps = purse.left - 2 * LOOK - _reserved(_first_pair(track, raced), raced, plan)
+        found = _first_pair(context, track, raced)
+        steps = purse.left - 2 * LOOK - _reserved(found, raced, plan)
         raced.further = lengthened(track, raced.leaders, plan.long, steps)
 
 
@@ -67,14 +74,14 @@ def closer_look(
         purse: What is left.
         epoch: Steps of an epoch.
     """
-    look = CloserLook(_first_pair(track, raced))
+    look = CloserLook(_first_pair(context, track, raced))
     if not plan.compares:
         look.missing = f"trials of {plan.length} steps and fewer are too short to compare rates"
     if look.missing or not _is_called_for(look.found, raced):
         return look
     above = _ratio(raced) > 1
     if above and not look.found.blown[0] and track.share_learned(raced.lowest) < BARELY:
-        return _longer(track, raced, plan, purse)
+        return _longer(context, track, raced, plan, purse)
     if above:
         tried = purse.holds(_warm_steps(plan)) and warm_up(
             track, raced.best, plan.length, look.found)
@@ -93,11 +100,13 @@ def closer_look(
     return look
 
 
-def _longer(track: Track, raced: Race, plan: Plan, purse: Purse) -> CloserLook:
+def _longer(
+    context: ProbeContext, track: Track, raced: Race, plan: Plan, purse: Purse,
+) -> CloserLook:
     """Compare longer runs, and one with a warm-up where the high rate stays behind."""
     steps = purse.left - LOOK - _warm_steps(plan)
     raced.replace(lengthened(track, raced.finalists, plan.long, steps))
-    look = CloserLook(_first_pair(track, raced))
+    look = CloserLook(_first_pair(context, track, raced))
     if not _is_called_for(look.found, raced):
         return look
     tried = purse.holds(_warm_steps(plan)) and warm_up(track, raced.best, plan.length, look.found)
@@ -106,14 +115,16 @@ def _longer(track: Track, raced: Race, plan: Plan, purse: Purse) -> CloserLook:
     return look
 
 
-def _first_pair(track: Track, raced: Race) -> Comparison:
+def _first_pair(context: ProbeContext, track: Track, raced: Race) -> Comparison:
     found = Comparison([], [], [], [], [])
     found.add(track, raced.user, raced.best)
+    if _ratio(raced) >= _APART:
+        found.died = died_of_the_rate(context, track, raced.user, raced.best)
     return found
 
 
 def _is_called_for(found: Comparison, raced: Race) -> bool:
-    behind = found.gaps[0] > _BEHIND or found.blown[0]
+    behind = found.gaps[0] > _BEHIND or found.blown[0] or found.died > _KILLED
     return behind and not 1 / _APART < _ratio(raced) < _APART
 
 

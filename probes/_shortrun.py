@@ -21,14 +21,11 @@ from auditor.target import Target
 from auditor.trial import Bench
 from auditor.usercode import user_code
 
+from ._deadunits import dead_shares
 from ._firstfault import FirstFault
 from ._halfrange import HalfRange
 from ._histograms import histograms
 from ._throughtime import InputGradients, ThroughTime
-
-# A unit that fires for one input in a hundred shows up in this many (bound 1e-3).
-DISTINCT_INPUTS = 700
-_MOST_PASSES = 16
 
 
 @dataclass
@@ -195,20 +192,7 @@ def _dead(
     rectifiers = [s for s, r in statistics.records.items() if r.activation.family == "rectifier"]
     if not rectifiers:
         return {}
-    statistics.forget()
-    statistics.only_alive = statistics.peaks = statistics.layouts = True
-    seen = 0
-    with torch.no_grad():
-        for stored in batches[:_MOST_PASSES]:
-            batch = batch_tools.private(stored)
-            statistics.batch_size = batch_tools.length(batch)
-            with watching(bench.model, statistics):
-                bench.loss(batch)
-            seen += statistics.batch_size
-            if seen >= DISTINCT_INPUTS or time.monotonic() > deadline:
-                break
-    statistics.only_alive = False
-    return statistics.dead_shares()
+    return dead_shares(statistics, bench, batches, deadline)
 
 
 def _keep_histograms(run: ShortRun, step: int) -> None:

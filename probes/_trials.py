@@ -29,6 +29,7 @@ class Comparison:
         pairs: (user, suggested) losses at the end, per track.
         warm_gaps: The gaps with a linear warm-up, where that was tried.
         warm_blown: Whether the run with the warm-up blew up.
+        died: Share of a layer's units that the user's run killed and the suggested one did not.
     """
 
     gaps: list[float]
@@ -36,6 +37,7 @@ class Comparison:
     pairs: list[tuple[float, float]]
     warm_gaps: list[float]
     warm_blown: list[bool]
+    died: float = 0.0
 
     @property
     def test(self) -> Paired:
