@@ -1,4 +1,4 @@
-"""Statistics of activations and of the signal between layers, from tensors that are not kept.
+"""Statistics of activations, from tensors that are not kept.
 
 A watched pass only copies a sample of each activation into a buffer, and keeps the largest output
 of each rectifier unit. All else is computed later, for many samples at once.
@@ -16,10 +16,8 @@ from torch import Tensor, nn
 from auditor import functions
 from auditor.functions import Activation
 from auditor.recorder import Call, tensors_in
-from auditor.sampling import SampleBuffer, coprime_stride
+from auditor.sampling import SampleBuffer
 
-_ROWS = 64
-_COLUMNS = 256
 # Values of a sample: of one pass among many, and of a pass that is looked at by itself.
 _VALUES = 1024
 _CLOSE_VALUES = 8192
@@ -277,60 +275,3 @@ def _slope(activation: Activation, output: Tensor) -> Tensor:
     if activation.name == "softsign":
         return (1 - centred.abs()).square()
     return 1 - centred.square()
-
-
-def spread_sample(tensor: Tensor, count: int) -> Tensor:
-    """Return at most `count` values of a tensor, (K,), spread evenly over all its dimensions.
-
-    The stride is coprime with the size: a plain one would read a single channel only.
-    """
-    flat = tensor.reshape(-1)
-    size = flat.numel()
-    if size <= count:
-        return flat
-    stride = coprime_stride(size, count)
-    return flat[::stride][:count] if stride > 1 else flat[:count]
-
-
-def sample_matrix(tensor: Tensor) -> Tensor:
-    """Return (n, f) values: at most 64 samples of the first dimension by 256 spread features."""
-    rows = tensor.reshape(tensor.shape[0], -1)
-    if rows.shape[0] > _ROWS:
-        rows = rows[:: rows.shape[0] // _ROWS][:_ROWS]
-    size = rows.shape[1]
-    if size > _COLUMNS:
-        rows = rows[:, ::coprime_stride(size, _COLUMNS)][:, :_COLUMNS]
-    return rows.float()
-
-
-def spread(tensor: Tensor) -> Tensor:
-    """Return the standard deviation over samples, rms over features, of a (N, ...) tensor, ()."""
-    matrix = sample_matrix(tensor)
-    if matrix.shape[0] < 2:
-        return matrix.new_full((), math.nan)
-    return matrix.var(dim=0, unbiased=False).mean().sqrt()
-
-
-def sample_spread(tensor: Tensor) -> float:
-    """Return `spread` as a number."""
-    return float(spread(tensor))
-
-
-def sample_variation(tensor: Tensor) -> float:
-    """Return the spread over samples relative to the rms; 0 for an all-zero tensor."""
-    matrix = sample_matrix(tensor)
-    size = float(matrix.square().mean().sqrt())
-    if matrix.shape[0] < 2 or size == 0:
-        return 0.0 if matrix.shape[0] >= 2 else math.nan
-    return float(matrix.var(dim=0, unbiased=False).mean().sqrt()) / size
-
-
-def rms(tensor: Tensor) -> Tensor:
-    """Return the root mean square over all elements, ()."""
-    size: Tensor = torch.linalg.vector_norm(tensor.float())
-    return size / math.sqrt(tensor.numel())
-
-
-def rms_of(tensor: Tensor) -> float:
-    """Return `rms` as a number."""
-    return float(rms(tensor))

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from auditor import functions
-from auditor.activity import rms, spread
 from auditor.autogradgraph import RESHAPES, AutogradGraph, End, Node, is_normalisation, own_nodes
 from auditor.functions import Activation
 from auditor.recorder import Call, tensors_in
+from auditor.spread import rms, spread
 
 Break: TypeAlias = Literal["start", "join", "normalisation"]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from auditor.activity import spread_sample
+from auditor.spread import spread_sample
 
 ROWS = 2048
 COLUMNS = 1024

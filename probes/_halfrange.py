@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from auditor.activity import spread_sample
 from auditor.recorder import Call, tensors_in
+from auditor.spread import spread_sample
 
 _VALUES = 8192
 

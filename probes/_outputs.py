@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from torch.nn.modules import module as hooks
 
 from auditor import batches
-from auditor.activity import spread_sample
 from auditor.isolation import seed_all
 from auditor.recorder import tensors_in
+from auditor.spread import spread_sample
 from auditor.trial import Bench, evaluating
 
 # Values kept of each row of each layer's output.

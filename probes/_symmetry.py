@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from auditor.activity import rms_of
 from auditor.layergraph import LayerUse
+from auditor.spread import rms_of
 from auditor.trial import Bench
 
 _GATES = {nn.LSTM: 4, nn.GRU: 3, nn.RNN: 1}

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from auditor.activity import rms_of
 from auditor.layergraph import ActivationUse, LayerUse
+from auditor.spread import rms_of
 
 # Xavier keeps the variance of what a tanh or a sigmoid takes in; only rectifiers need a gain.
 _ONE_SIDED_GAIN = 2.0**0.5

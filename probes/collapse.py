@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from auditor import batches
-from auditor.activity import sample_variation
 from auditor.isolation import seeded
 from auditor.observation import Quantity
 from auditor.probe import Cost, NotApplicable, ProbeContext
+from auditor.spread import sample_variation
 from auditor.trial import Bench
 
 from ._outputs import Outputs, evaluate

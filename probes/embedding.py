@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from auditor import batches, functions
-from auditor.activity import sample_spread, sample_variation
 from auditor.isolation import seeded
 from auditor.lossvalue import names_other_samples
 from auditor.observation import Quantity, Series
 from auditor.probe import Cost, NotApplicable, ProbeContext
 from auditor.recorder import Call, tensors_in, watching
+from auditor.spread import sample_spread, sample_variation
 from auditor.trial import Bench
 
 from ._losses import LossListener

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from auditor import batches
-from auditor.activity import sample_spread
 from auditor.errors import TargetError
 from auditor.isolation import seeded
 from auditor.observation import Quantity
 from auditor.probe import Cost, NotApplicable, ProbeContext
+from auditor.spread import sample_spread
 from auditor.trial import Bench
 from auditor.usercode import user_code
 

@@ -8,14 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from auditor.activity import (
-    ActivationRecord,
-    ActivationStatistics,
-    sample_spread,
-    sample_variation,
-    spread_sample,
-)
+from auditor.activity import ActivationRecord, ActivationStatistics
 from auditor.recorder import watching
+from auditor.spread import sample_spread, sample_variation, spread_sample
 
 
 def _watched(model: nn.Sequential, *batches: torch.Tensor) -> ActivationStatistics:
