@@ -22,6 +22,7 @@ from auditor.trial import Bench
 from auditor.usercode import user_code
 
 from ._deadunits import dead_shares
+from ._direction import Direction
 from ._firstfault import FirstFault
 from ._halfrange import HalfRange
 from ._histograms import histograms
@@ -53,6 +54,7 @@ class ShortRun:
         track: Gradients and updates of the parameters.
         histograms: Of activations before any step and at the last one.
         half: Of values in float16.
+        direction: Of the first update against the gradient.
         through_time: Of recurrent layers, before any step.
         fault_step: First step with a loss or gradient that is not finite; -1 if there is none.
         loss_broke: It was the loss.
@@ -64,6 +66,7 @@ class ShortRun:
     start: LayerGraph
     statistics: ActivationStatistics
     track: ParameterTrack
+    direction: Direction
     losses: list[float] = field(default_factory=list)
     end_deltas: dict[str, float] = field(default_factory=dict)
     dead_at_start: dict[str, float] = field(default_factory=dict)
@@ -107,7 +110,7 @@ def short_run(
 def _begin(bench: Bench, batches: Sequence[Any]) -> ShortRun:
     batch = batch_tools.private(batches[0])
     run = ShortRun(LayerGraph(bench.model), ActivationStatistics(batch_tools.length(batch)),
-                   ParameterTrack(bench.model))
+                   ParameterTrack(bench.model), Direction(bench.model))
     inputs = InputGradients(bench.model)
     state = torch.get_rng_state()
     run.statistics.close = True
@@ -165,9 +168,15 @@ def _step(run: ShortRun, recorder: StepRecorder, bench: Bench, stored: Any) -> N
     batch = batch_tools.private(stored)
     compute = bench.compute
     bench.compute = recorder.first_of(compute, batch_tools.length(batch))
-    run.losses.append(bench.step(batch, after_backward=recorder.before_update))
+
+    def before_update() -> None:
+        recorder.before_update()
+        run.direction.before_update()
+
+    run.losses.append(bench.step(batch, after_backward=before_update))
     bench.compute = compute
     recorder.after_update()
+    run.direction.after_update()
     run.steps += 1
 
 

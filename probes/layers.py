@@ -171,6 +171,7 @@ def _note_updates(context: ProbeContext, run: ShortRun) -> None:
     context.note.absent("no weight moved over several watched steps", *names(quantities.UPDATES))
     context.note.measure("loss_fall_sigmas", fall_in_sigmas(run.losses))
     context.note.measure("loss_peak_ratio", peak_over_first(run.losses))
+    context.note.measure("first_update_cosine", run.direction.cosine)
 
 
 def _started_small(run: ShortRun, name: str) -> bool:

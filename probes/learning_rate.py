@@ -25,6 +25,7 @@ from ._trials import LOOK, ending, speedup
 # Learned less than this part of the uninformed loss: ask whether anything can be memorised.
 _HARDLY = 0.02
 _MEMORISING_STEPS = 60
+_MEMORISING_RATES = 2
 # Shorter trials see the first jolts of a run and not what it learns.
 _SHORTEST = 30
 _TOO_SHORT = "there was time for trials of {} steps only, too short to see what is learned"
@@ -119,7 +120,9 @@ class _Look:
         learned = track.share_learned(raced.lowest)
         asked = learned > _HARDLY
         if not asked:
-            rates = self._rates_to_memorise(swept, raced)[:purse.left // _MEMORISING_STEPS]
+            # Asked in any case: where nothing is learned, all else has used up the steps.
+            affordable = max(purse.left // _MEMORISING_STEPS, _MEMORISING_RATES)
+            rates = self._rates_to_memorise(swept, raced)[:affordable]
             learned = max([learned, *self._memorised(rates)])
             asked = bool(rates)
         if learned > _HARDLY or (asked and self.plan.length >= _SHORTEST):
@@ -130,7 +133,7 @@ class _Look:
         note.measure("sweep_descent", swept.descent, spread=swept.noise)
 
     def _rates_to_memorise(self, swept: Sweep, raced: Race) -> list[float]:
-        rates = (raced.best.lr, swept.rates[swept.best] / 4, raced.user.lr)
+        rates = (swept.rates[swept.best] / 4, raced.user.lr, raced.best.lr)
         return [lr for lr in dict.fromkeys(rates) if lr > 0]
 
     def _memorised(self, rates: list[float]) -> list[float]:

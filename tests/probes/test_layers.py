@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -248,6 +249,13 @@ def test_a_rate_far_too_high_makes_gradients_spike_and_the_loss_rise() -> None:
 
     assert _number(observation, "loss_peak_ratio") > 5
     assert _number(observation, "gradient_spike_decades", "0") > 2
+
+
+@pytest.mark.parametrize(("upward", "low", "high"), [(False, -1.0, -0.2), (True, 0.2, 1.0)])
+def test_the_first_update_tells_the_direction(upward: bool, low: float, high: float) -> None:
+    seen = _observe(lambda: _mlp(2), lr=1e-3, optimizer=partial(torch.optim.Adam, maximize=upward))
+
+    assert low <= _number(seen, "first_update_cosine") <= high
 
 
 def test_a_healthy_loss_falls_and_updates_are_small() -> None:

@@ -104,6 +104,21 @@ def test_a_dead_network_learns_nothing_at_any_rate() -> None:
     assert abs(float(seen.value("best_descent") or 0)) < 0.01
 
 
+def test_units_that_die_only_at_the_users_rate_are_counted() -> None:
+    def net() -> nn.Module:
+        return nn.Sequential(
+            nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 4))
+
+    killed = []
+    for lr in (0.3, 0.03):
+        audited = setup(lr, net)
+        seen = observe("learning_rate", audited, earlier=[observe("layers", audited)])
+        killed.append(float(seen.value("killed_share") or 0))
+
+    assert killed[0] > 0.3
+    assert killed[1] == 0.0
+
+
 def test_the_flat_range_holds_the_suggestion() -> None:
     seen = observe("learning_rate", setup(1e-3))
 
