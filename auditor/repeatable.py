@@ -26,7 +26,8 @@ def doubts(target: Target, store: BatchStore, seed: int, step_seconds: float) ->
     found = []
     waits = store.training_pass.waits
     try:
-        if waits and waits[0] < _SECONDS and not _same(store.train(1), store.another_epoch(1, 0)):
+        if waits and waits[0] < _SECONDS and not _same(
+                store.train(1), list(store.another_epoch(1, 0))):
             found.append("The training loader gives other batches under the same seed; it draws "
                          "from something else than the generators of python, numpy and torch.")
         if step_seconds < _SECONDS and not _same_losses(target, store, seed):

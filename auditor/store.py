@@ -52,15 +52,31 @@ class Pass:
             TargetError: The loader failed or hung.
         """
         while len(self.batches) < count and not self.exhausted and self._bytes < BYTE_LIMIT:
+            for batch in self.unkept(1):
+                self._bytes += batches.size_in_bytes(batch)
+                self.batches.append(batch)
+        return self.batches[:count]
+
+    def unkept(self, count: int) -> Iterator[Any]:
+        """Yield the next batches, at most `count`, without remembering them.
+
+        Raises:
+            TargetError: The loader failed or hung.
+        """
+        for _ in range(count):
             if self._problem is not None:
                 raise self._problem
             # A seed for each batch: the samples do not depend on who asked for how many.
-            with self._surroundings(), seeded(self._seed * _SEED_STRIDE + len(self.batches)):
-                self._fetch()
-        return self.batches[:count]
+            with self._surroundings(), seeded(self._seed * _SEED_STRIDE + len(self.waits)):
+                batch = self._fetched()
+            if batch is _END:
+                self.exhausted = True
+                return
+            yield batch
 
-    def _fetch(self) -> None:
-        doing = f"fetching batch {len(self.batches)} of the {self._what}"
+    def _fetched(self) -> Any:
+        number = len(self.waits)
+        doing = f"fetching batch {number} of the {self._what}"
         begin = time.perf_counter()
         try:
             with user_code(doing, seconds=FETCH_SECONDS):
@@ -72,13 +88,10 @@ class Pass:
             self._problem = problem
             raise
         if fetched is _END:
-            self.exhausted = True
-            return
+            return _END
         self.waits.append(time.perf_counter() - begin)
-        with user_code(f"copying batch {len(self.batches)}"):
-            batch = batches.move(batches.private(fetched), self._device)
-        self._bytes += batches.size_in_bytes(batch)
-        self.batches.append(batch)
+        with user_code(f"copying batch {number}"):
+            return batches.move(batches.private(fetched), self._device)
 
     def close(self) -> None:
         """Stop worker processes."""
@@ -124,13 +137,14 @@ class BatchStore:
         """Whether `val` has read the whole validation set."""
         return self._val is not None and self._val.exhausted
 
-    def another_epoch(self, count: int, number: int = 1) -> list[Any]:
-        """Return the first batches of a further pass over the training loader; not kept."""
+    def another_epoch(self, count: int, number: int = 1) -> Iterator[Any]:
+        """Yield the first batches of a further pass over the training loader; none is kept."""
         other = self._open(self._target.make_train_loader, self._seed + number, "training loader")
         try:
-            return other.take(count)
+            yield from other.unkept(count)
         finally:
             other.close()
+            self._others.remove(other)
 
     def cycled(self, count: int, of: int | None = None) -> Iterator[Any]:
         """Yield `count` private training batches, cycling over the first `of` ones."""

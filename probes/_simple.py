@@ -10,6 +10,8 @@ from torch import Tensor
 _NEIGHBOURS = 5
 _SAMPLES = 4000
 _WIDEST = 4096
+# Validation rows whose distances are taken at once.
+_ROWS = 256
 
 
 def neighbours_score(
@@ -30,18 +32,25 @@ def neighbours_score(
     """
     if not train or not all(t.is_floating_point() for t in train):
         return None
-    x, z = (torch.cat([t.flatten(1).float() for t in inputs], dim=1) for inputs in (train, val))
-    if x.shape[1] > _WIDEST or x.shape[1] != z.shape[1]:
+    widths = [sum(t[:1].numel() for t in inputs) for inputs in (train, val)]
+    if widths[0] > _WIDEST or widths[0] != widths[1]:
         return None
-    x, y = x[:_SAMPLES], train_y[:_SAMPLES]
-    mean, std = x.mean(dim=0), x.std(dim=0)
+    x, z = _columns(train, _SAMPLES), _columns(val)
+    y, mean, std = train_y[:_SAMPLES], x.mean(dim=0), x.std(dim=0)
     # Pixels that hardly ever vary would be blown up.
     std = std.clamp(min=float(std.mean()) * 0.1 + 1e-12)
-    near = torch.cdist((z - mean) / std, (x - mean) / std).topk(
-        min(_NEIGHBOURS, len(x)), largest=False).indices
+    x.sub_(mean).div_(std)
+    near = torch.cat([
+        torch.cdist((rows - mean) / std, x).topk(min(_NEIGHBOURS, len(x)), largest=False).indices
+        for rows in torch.split(z, _ROWS)])
     if classes:
         said = torch.mode(y[near], dim=1).values
         return float((said == val_y).float().mean())
     said = y[near].float().mean(dim=1)
     total = float((val_y.float() - val_y.float().mean()).square().sum())
     return 1 - float((said - val_y.float()).square().sum()) / total if total > 0 else None
+
+
+def _columns(inputs: Sequence[Tensor], samples: int | None = None) -> Tensor:
+    """Return a (N, columns) copy of the first samples."""
+    return torch.cat([t[:samples].flatten(1).float() for t in inputs], dim=1)

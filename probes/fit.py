@@ -45,6 +45,11 @@ class _Run:
     train: list[Evaluation] = field(default_factory=list)
     val: list[Evaluation] = field(default_factory=list)
 
+    def let_go(self) -> None:
+        """Let go of what the model put out; only the latest evaluations need it."""
+        for past in (*self.train[-1:], *self.val[-1:]):
+            past.calls.clear()
+
     @property
     def best(self) -> int:
         """Position of the evaluation with the smallest validation loss."""
@@ -119,16 +124,19 @@ def _trained(
 
 def _epochs(context: ProbeContext, steps: int, epoch: int) -> Iterator[Any]:
     """Yield private batches; every epoch reads the loader anew, as training does."""
+    fewest = min(batches.length(context.batches.train(1)[0]), 2)
     done = number = 0
     while done < steps:
         left = min(epoch, steps - done)
         read = (context.batches.train(left) if not number
                 else context.batches.another_epoch(left, number))
+        before = done
         for batch in read:
+            done += 1
             # Batch normalisation takes no last batch of one sample; that is another finding.
-            if batches.length(batch) > 1 or batches.length(read[0]) == 1:
+            if batches.length(batch) >= fewest:
                 yield batches.private(batch)
-        done, number = done + max(len(read), 1), number + 1
+        done, number = max(done, before + 1), number + 1
 
 
 def _evaluated(
@@ -137,6 +145,7 @@ def _evaluated(
 ) -> bool:
     """Evaluate; return whether it is worth going on."""
     try:
+        run.let_go()
         run.train.append(evaluate(bench, seen, context.seed))
         if held:
             run.val.append(evaluate(bench, held, context.seed))

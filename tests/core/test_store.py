@@ -122,7 +122,7 @@ def test_batches_are_cycled_over_the_first_ones() -> None:
 def test_a_further_epoch_has_an_order_of_its_own() -> None:
     store = BatchStore(of(lambda: DataLoader(TensorDataset(X, Y), batch_size=40, shuffle=True)))
 
-    (first,), (second,) = store.train(1), store.another_epoch(1)
+    (first,), (second,) = store.train(1), list(store.another_epoch(1))
 
     assert not torch.equal(first[0], second[0])
     assert torch.equal(first[0].sort(0).values, second[0].sort(0).values)
