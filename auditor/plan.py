@@ -12,6 +12,10 @@ from auditor.rule import Rule
 # How far a look at the model may overrun what it asks for, and its part of the budget at least.
 _MARGIN = 4.0
 _LOOK_SHARE = 0.15
+# The part of the budget that the looks that train leave to the long trials.
+_FOR_TRIALS = 0.5
+# Some time passes before a probe counts what it can afford, and watched steps cost more.
+_MINIMUM_MARGIN = 1.3
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ def without_trials(
 
 
 def _in_order(probes: Sequence[type[Probe]]) -> list[type[Probe]]:
-    """Return the probes cheapest first, each after those whose observations it reads."""
+    """Return looks, looks that train and trials, each probe after those that it reads."""
     waiting = sorted(probes, key=lambda probe: (probe.cost.long, probe.cost.trains))
     ordered: list[type[Probe]] = []
     while waiting:
@@ -97,14 +101,20 @@ def share_of_time(
     """Return the seconds that the next probe may take.
 
     A look at the model gets several times what it asks for, since the steps of a watched pass
-    cost more than plain ones and everything else builds on it. Training trials share what is
-    left in proportion to what they ask for, though never below their minimum. Time that a probe
-    does not use goes to those after it.
+    cost more than plain ones and everything else builds on it. A look that trains takes half of
+    the room at most, so that where steps are slow something is left for the next one, and for
+    the trials. These share what is left in proportion to what they ask for, though never below
+    their minimum. Time that a probe does not use goes to those after it.
     """
     if math.isinf(seconds_left):
         return seconds_left
-    if not now.probe.cost.long:
-        return min(seconds_left, max(_MARGIN * now.expected, _LOOK_SHARE * budget_seconds))
-    total = now.expected + sum(max(p.expected, p.minimum) for p in later)
-    fair = seconds_left * now.expected / total if total > 0 else seconds_left
-    return min(seconds_left, max(fair, now.minimum))
+    minimum = _MINIMUM_MARGIN * now.minimum
+    if now.probe.cost.long:
+        total = now.expected + sum(max(p.expected, p.minimum) for p in later)
+        fair = seconds_left * now.expected / total if total > 0 else seconds_left
+        return min(seconds_left, max(fair, minimum))
+    generous = max(_MARGIN * now.expected, _LOOK_SHARE * budget_seconds)
+    if now.probe.cost.trains and any(p.probe.cost.long for p in later):
+        room = max(seconds_left - _FOR_TRIALS * budget_seconds, 0.0)
+        generous = min(generous, max(room / 2, min(minimum, room)))
+    return min(seconds_left, generous)

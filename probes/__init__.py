@@ -23,8 +23,9 @@ from .regularization_off import RegularizationOff
 from .standardised import Standardised
 from .wiring import Wiring
 
+# Looks, looks that train, trials: where time is short, the last of a kind lack it first.
 PROBES = (
-    Data, Broadcast, Wiring, Mixing, Determinism, Objective, Padding, Reduction, InitialLoss,
-    Standardised, Information, Collapse, Embedding, Regularization,
-    Initialization, Layers, Noise, LearningRate, Overfit, RegularizationOff, Fit, BatchSize,
+    Data, Broadcast, Mixing, Determinism, Objective, Padding, Reduction, InitialLoss,
+    Wiring, Initialization, Layers, Collapse, Regularization, Information, Standardised,
+    Noise, LearningRate, Overfit, Fit, RegularizationOff, Embedding, BatchSize,
 )

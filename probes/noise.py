@@ -24,7 +24,7 @@ class Noise:
 
     name: ClassVar[str] = "noise"
     says: ClassVar[str] = "measures how much the loss scatters by itself"
-    cost: ClassVar[Cost] = Cost(steps=45, minimum_steps=_FEWEST, trains=True)
+    cost: ClassVar[Cost] = Cost(steps=45, minimum_steps=_FEWEST, trains=True, long=True)
     yields: ClassVar[tuple[Quantity, ...]] = (
         Quantity("loss_batch_noise", "loss", "spread from batch to batch at the first weights"),
         Quantity("loss_pass_noise", "loss",

@@ -1,0 +1,65 @@
+"""How the time of an audit is shared between its probes."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from auditor import registry
+from auditor.plan import Planned, expect, needed, share_of_time
+
+BUDGET = 60.0
+
+
+def planned(step_seconds: float) -> list[Planned]:
+    chosen = needed(registry.probes().items, list(registry.rules().items.values()))
+    return [expect(probe, step_seconds) for probe in chosen]
+
+
+def shares(step_seconds: float, greed: float) -> dict[str, float]:
+    """Return what each probe is given when each takes `greed` times what it asks for, at most."""
+    left, given = BUDGET, {}
+    plan = planned(step_seconds)
+    for position, now in enumerate(plan):
+        if left < now.minimum:
+            continue
+        given[now.probe.name] = share_of_time(now, plan[position + 1:], left, BUDGET)
+        left -= min(given[now.probe.name], greed * now.expected)
+    return given
+
+
+def test_every_probe_can_do_all_it_asks_for_where_steps_are_fast() -> None:
+    asked = {one.probe.name: one.expected for one in planned(0.01)}
+    given = shares(0.01, greed=1.0)
+
+    assert [name for name in asked if given.get(name, -1.0) < asked[name]] == []
+
+
+@pytest.mark.parametrize(("step_seconds", "names"), [
+    (0.1, ("layers", "learning_rate", "overfit")), (0.2, ("layers", "learning_rate")),
+])
+def test_looks_that_train_leave_time_to_the_trials_where_steps_are_slow(
+    step_seconds: float, names: tuple[str, ...],
+) -> None:
+    least = {one.probe.name: one.minimum for one in planned(step_seconds)}
+    given = shares(step_seconds, greed=2.0)
+
+    for name in names:
+        assert given[name] > 1.1 * least[name]
+
+
+def test_without_a_limit_everybody_has_all_the_time() -> None:
+    plan = planned(1.0)
+
+    assert share_of_time(plan[0], plan[1:], math.inf, math.inf) == math.inf
+
+
+def test_looks_come_before_trials_and_a_probe_after_those_that_it_reads() -> None:
+    probes = [one.probe for one in planned(1.0)]
+    names = [probe.name for probe in probes]
+    longs = [probe.cost.long for probe in probes]
+
+    assert longs == sorted(longs)
+    for probe in probes:
+        assert all(names.index(name) < names.index(probe.name) for name in probe.after)
