@@ -25,6 +25,9 @@ SEEDS = 2
 # What a comparison that is not clear after the first seeds gets.
 MORE_SEEDS = 4
 JUDGES = 6
+# A judging batch holds at least that many samples, and the training batches are at least twice as
+# many as those that judge; else they judge as well.
+_JUDGED, _PARTS = 16, 3
 # The measure is looked at before the first step and at the end of each of these parts.
 LOOKS = 6
 # R2 has no lower end; below this a model is as useless as it gets.
@@ -155,7 +158,7 @@ class Lab:
         self, runs: Runs, seeds: int, target: Target, make_judge: Callable[[], _Judge],
     ) -> None:
         try:
-            train, _ = divided(self.store(target).train(self.steps + JUDGES))
+            train, _ = divided(self.store(target), self.steps)
             judge = make_judge()
             for number in range(len(runs.curves), seeds):
                 with seeded(self.seed + 1000 * number):
@@ -189,7 +192,7 @@ class _Judge:
 
     def __init__(self, lab: Lab, target: Target, validates: bool, balanced: bool) -> None:
         store = lab.store(target)
-        _, own = divided(store.train(lab.steps + JUDGES))
+        _, own = divided(store, lab.steps)
         self._compute, self._balanced, self._seed = target.compute, balanced, lab.seed
         self._batches = (store.val(JUDGES) if validates else []) or own
 
@@ -222,14 +225,26 @@ class _Judge:
             for score in found)
 
 
-def divided(stored: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+def divided(store: BatchStore, steps: int) -> tuple[list[Any], list[Any]]:
     """Return the batches to train on and those that judge, apart when there are enough.
 
     The odd last batch of an epoch judges nothing: it is small, and trains as it does with the user.
+    Of tiny batches several are joined to one that judges: a score of six samples is luck.
     """
-    ordered = list(stored)
+    each = _joined(store.train(1))
+    ordered = list(store.train(steps + JUDGES * each))
     if len(ordered) > JUDGES and batches.length(ordered[-1]) < batches.length(ordered[0]):
         ordered.insert(0, ordered.pop())
-    judges = ordered[-min(JUDGES, len(ordered)):]
+    each = max(min(each, len(ordered) // (_PARTS * JUDGES)), 1)
+    judges = ordered[-min(JUDGES * each, len(ordered)):]
     train = ordered[:-len(judges)]
-    return (train, judges) if len(train) >= 2 * len(judges) else (list(stored), judges)
+    if len(train) < (_PARTS - 1) * len(judges):
+        train = ordered
+    joined = [batches.concatenate(judges[i:i + each]) for i in range(0, len(judges), each)]
+    return train, judges[-JUDGES:] if any(one is None for one in joined) else joined
+
+
+def _joined(first: Sequence[Any]) -> int:
+    """Return how many batches make one that judges."""
+    size = batches.length(first[0]) if first else _JUDGED
+    return math.ceil(_JUDGED / max(size, 1))

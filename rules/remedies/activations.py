@@ -22,7 +22,7 @@ _SLOPE = 0.01
 
 
 class Relu:
-    """Puts ReLU in the place of hidden sigmoids and tanhs, with He initialisation before it."""
+    """Puts ReLU in the place of hidden sigmoids, tanhs and softmaxes, with He initialisation."""
 
     name: ClassVar[str] = "relu"
     says: ClassVar[str] = "replaces hidden bounded activations by ReLU, with He initialisation"
@@ -37,7 +37,8 @@ class Relu:
             raise CannotMend("the weights are pretrained for the activation that they have")
         graph = graph_of(case)
         old = [use for use in graph.activations
-               if use.activation.family == "bounded" and use.hidden and not use.gates]
+               if use.activation.family in ("bounded", "softmax") and use.hidden
+               and not use.gates]
         if not old:
             raise CannotMend("no hidden activation is bounded")
         start = mended_starts(starts_of(case, graph, rectified=old))
