@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import kept
+from . import kept, pages
 from .gather import gather
 from .runner import Member, Result, audit_all
 from .score import alarming, table
@@ -33,6 +33,7 @@ def main() -> None:
     print("\n" + table(members, results))
     if options.keep:
         kept.keep(kept.RESULTS, members, results, options.keep)
+        pages.write(pages.PAGES, members, results, options.keep.split(":")[0])
     if options.check:
         worse = kept.regressions(kept.read(), members, results)
         sys.exit(f"right before, and not any more: {', '.join(worse)}" if worse else 0)
@@ -56,7 +57,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--check", action="store_true", help="end with 1 where a member was right "
                         "in the committed results and is not now")
     parser.add_argument("--keep", metavar="WORDS", default="", help="write the committed results "
-                        "anew; the words say when and on what they were obtained")
+                        "and the rules' pages anew; the words say when and on what they were "
+                        "obtained, then a colon and the command")
     return parser.parse_args()
 
 

@@ -38,6 +38,26 @@ def test_published_programs_can_be_written_and_expect_rules_that_exist(tmp_path:
     assert len({case.id for case in found}) == len(found) == 118
 
 
+def test_a_page_says_once_what_the_accuracy_benchmark_found(tmp_path: Path) -> None:
+    from benchmarks.accuracy import pages
+    from benchmarks.accuracy.runner import Member, Result
+
+    page = tmp_path / "dying-relu.md"
+    page.write_text("# dying-relu\n\n## When it may be wrong\n\nSeldom.\n\n## Fix\n\nNone.\n")
+    members = [Member("sick", page, ("dying-relu",)), Member("sound", page)]
+    results = [Result("sick", 0, {"lr-too-high": "error/high"}, ["lr-too-high"], [], 1.0),
+               Result("sound", 0, {"dying-relu": "warning/low"}, ["dying-relu"], [], 1.0)]
+    for _ in range(2):
+        pages.write(tmp_path, members, results, "today, here")
+
+    assert page.read_text() == (
+        "# dying-relu\n\n## When it may be wrong\n\nSeldom.\n"
+        "In the accuracy benchmark (today, here) it was named as the root in 0 of 1 audits with "
+        "its fault, raised an alarm in 1 of 1 audits of healthy set-ups, and stood beside or in "
+        "place of another fault in 0 of 1. Named instead: lr-too-high.\n"
+        "\n## Fix\n\nNone.\n")
+
+
 def test_messages_of_peers_stand_for_rules_that_exist() -> None:
     from benchmarks.peers.score import meanings
 
