@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from torch import nn
+
 from auditor.layergraph import ActivationUse, LayerUse
 from auditor.spread import rms_of
 
@@ -69,6 +71,22 @@ def weighted(layers: Sequence[LayerUse]) -> list[LayerUse]:
         if use.layout not in _NOT_MULTIPLIED and use.trainable and use.weight.numel() > 1:
             first.setdefault(use.name, use)
     return list(first.values())
+
+
+def recurrent(model: nn.Module) -> list[LayerUse]:
+    """Return the matrices of recurrent modules, each as a layer that is tied to no other one.
+
+    A fused recurrence hides what goes in and out of them, but not their scale.
+    """
+    return [
+        LayerUse(f"{path}.{name}" if path else name, -1, "recurrent", weight.detach(),
+                 parameter=f"{path}.{name}" if path else name, module=module,
+                 fan_in=weight.shape[1], weight_rms=rms_of(weight.detach()))
+        for path, module in model.named_modules()
+        if isinstance(module, (nn.RNNBase, nn.RNNCellBase))
+        for name, weight in module.named_parameters(recurse=False)
+        if weight.dim() == 2 and weight.requires_grad
+    ]
 
 
 def scale_of(use: LayerUse) -> Scale:

@@ -17,11 +17,12 @@ from auditor.probe import Cost, NotApplicable, ProbeContext
 from auditor.recorder import watching
 from auditor.trial import Bench, Changes
 
-from ._symmetry import partings, units_of
+from ._symmetry import Units, partings, units_of
 from ._weightscale import (
     Scale,
     Stretch,
     gap_to_others,
+    recurrent,
     scale_of,
     stretches,
     weighted,
@@ -132,8 +133,12 @@ def _draw(context: ProbeContext, seed: int) -> _Draw:
             loss = bench.loss(batch).loss
         graph.connect(loss)
     layers = weighted(graph.layers)
-    scales = {use.name: scale_of(use) for use in layers}
-    return _Draw(layers, scales, stretches(layers, scales), _embedded(bench.model))
+    matrices = recurrent(bench.model)
+    scales = {use.name: scale_of(use) for use in [*layers, *matrices]}
+    drawn = _Draw([*layers, *matrices], scales, stretches(layers, scales), _embedded(bench.model))
+    for use in [*graph.layers, *matrices]:
+        use.let_go()
+    return drawn
 
 
 def _note_scales(context: ProbeContext, draws: Sequence[_Draw]) -> None:
@@ -205,12 +210,7 @@ def _note_symmetry(context: ProbeContext, layers: Sequence[LayerUse]) -> None:
     with seeded(context.seed):
         # Dropout would part the units by chance, not by what they compute.
         bench = Bench(context.target, Changes(dropout=0.0))
-        graph = LayerGraph(bench.model, sizes=False)
-        with watching(bench.model, graph):
-            bench.loss(batch_tools.private(context.batches.train(1)[0]))
-        units = [unit for unit in units_of(bench.model, graph.layers)
-                 if unit.parameter.numel() <= _LARGEST]
-        found = partings(bench, units, context.batches.cycled(steps, of=steps))
+        found = partings(bench, _units(context, bench), context.batches.cycled(steps, of=steps))
     context.note.steps += steps
     # Each unit of a grouped convolution has an input of its own.
     hidden = {use.parameter for use in layers if use.after and not use.grouped}
@@ -220,6 +220,14 @@ def _note_symmetry(context: ProbeContext, layers: Sequence[LayerUse]) -> None:
         context.note.measure("unit_spread", parting.spread, parting.layer)
         context.note.measure("unit_separation", parting.separation, parting.layer)
     context.note.absent("no layer has several units", *names)
+
+
+def _units(context: ProbeContext, bench: Bench) -> list[Units]:
+    graph = LayerGraph(bench.model, sizes=False)
+    with watching(bench.model, graph):
+        bench.loss(batch_tools.private(context.batches.train(1)[0]))
+    return [unit for unit in units_of(bench.model, graph.layers)
+            if unit.parameter.numel() <= _LARGEST]
 
 
 def _note_charts(context: ProbeContext, draw: _Draw) -> None:

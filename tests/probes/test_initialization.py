@@ -186,6 +186,26 @@ def test_a_weight_shared_with_an_embedding_does_not_count() -> None:
     assert _observe(Tied).value("scale_counts", "head") is False
 
 
+@pytest.mark.parametrize("at_fault", ["head.weight", "lstm.weight_hh_l0", ""])
+def test_the_matrices_of_a_recurrence_are_compared_like_layers(at_fault: str) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lstm = nn.LSTM(8, 32, batch_first=True)
+            self.head = nn.Linear(32, 4)
+            if at_fault:
+                nn.init.normal_(self.get_parameter(at_fault), 0.0, 20.0)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.lstm(x.reshape(-1, 8, 8))[0][:, -1])  # type: ignore[no-any-return]
+
+    observation = _observe(Net)
+    gaps = {m.subject: float(m.value) for m in observation.measurements
+            if m.name == "scale_gap_decades" and float(m.value) > 1}
+
+    assert list(gaps) == ([at_fault.removesuffix(".weight")] if at_fault else [])
+
+
 def test_pretrained_weights_are_not_judged() -> None:
     audited = target(_mlp(2, _normal(0.1)), *_data(), traits=frozenset({"from_pretrained"}))
 
