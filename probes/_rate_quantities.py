@@ -6,9 +6,12 @@ from auditor.observation import Quantity
 
 ENDING = ("loss_swing", "loss_reversals", "swing_to_batch_noise")
 DECAY = ("decay_gain", "decay_gain_p")
+WARM_UP = (
+    "lr_gap", "lr_gap_warm", "warmup_tried", "warmup_diverges", "blown_up_share",
+    "user_loss_after", "suggested_loss_after",
+)
 COMPARISON = (
-    "lr_gap", "lr_gap_least", "lr_gap_warm", "warmup_tried", "warmup_diverges", "lr_gap_p",
-    "lr_gap_to_noise", "lr_trials", "blown_up_share", "user_loss_after", "suggested_loss_after",
+    *WARM_UP, "lr_gap_least", "lr_gap_p", "lr_gap_to_noise", "lr_trials", "killed_share",
     "lr_speedup", "initial_trial_loss", "epoch_steps", "epoch_progress",
 )
 

@@ -25,6 +25,7 @@ from auditor.snapshot import Snapshot
 from auditor.trial import Bench, Changes, Outcome, run
 
 EVALUATED = 6
+_LOOKS = 4
 # Reading batches may take this part of a probe's time.
 _FETCH_SHARE = 0.25
 _FIRST_BATCHES = 8
@@ -86,7 +87,9 @@ class Track:
         self.context = context
         self.seed = context.seed + 1000 * number
         if only is not None:
-            self.train = self.judges = [only]
+            # Several times, with other random numbers: a loss that shuffles its samples is not
+            # known by heart for one of its orders.
+            self.train, self.judges = [only], [only] * _LOOKS
         else:
             self.train, self.judges = _divided(
                 stored_batches(context, steps + EVALUATED), steps, number)
@@ -200,10 +203,10 @@ class Track:
     def _look(self, chosen: Sequence[Any]) -> tuple[list[float], list[LossCall]]:
         losses: list[float] = []
         calls: list[LossCall] = []
-        for batch in chosen:
+        for number, batch in enumerate(chosen):
             listener = LossCalls()
             with watching(self.bench.model, listener):
-                losses.append(self.loss_of(batch))
+                losses.append(self.loss_of(batch, self.seed + number))
             if len(listener.calls) == 1 and listener.calls[0].input.numel() < _MOST_VALUES:
                 calls += listener.calls
         return losses, calls

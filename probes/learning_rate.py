@@ -16,11 +16,11 @@ from auditor.usercode import user_code
 from ._closer_look import CloserLook, closer_look, decide
 from ._race import BARELY, Race, race
 from ._rate_plan import MINIMUM, STANDARD, Plan, Purse, plan_for
-from ._rate_quantities import COMPARISON, DECAY, ENDING, LEARNING_RATE
+from ._rate_quantities import COMPARISON, DECAY, ENDING, LEARNING_RATE, WARM_UP
 from ._subset import subset
 from ._sweep import Sweep, sweep
 from ._track import EVALUATED, Run, Track
-from ._trials import LOOK, ending, speedup
+from ._trials import LOOK, Comparison, ending, speedup
 
 # Learned less than this part of the uninformed loss: ask whether anything can be memorised.
 _HARDLY = 0.02
@@ -146,22 +146,29 @@ class _Look:
     def _note_comparison(self, track: Track, raced: Race, look: CloserLook) -> None:
         note, found = self.context.note, look.found
         if look.missing:
-            note.missed(look.missing, *COMPARISON)
+            # One trial tells what a warm-up does; what the rates do needs several.
+            if found.warm_gaps:
+                self._note_warm_up(found)
+            known = WARM_UP if found.warm_gaps else ()
+            note.missed(look.missing, *(name for name in COMPARISON if name not in known))
             return
+        self._note_warm_up(found)
         note.measure("epoch_steps", self._epoch_steps())
         note.measure("epoch_progress", look.progress)
         note.measure("lr_speedup", speedup(raced.user, raced.best))
         note.measure("initial_trial_loss", fmean(track.before))
-        gap = fmean(found.gaps)
-        note.measure("lr_gap", gap, samples=len(found.gaps))
         note.measure("lr_gap_least", min(found.gaps), samples=len(found.gaps))
-        note.measure("lr_gap_warm", fmean(found.warm_gaps) if found.warm_gaps else gap)
-        note.measure("warmup_tried", bool(found.warm_gaps))
-        note.measure("warmup_diverges", any(found.warm_blown))
         note.measure("lr_gap_p", found.test.p, samples=found.test.pairs)
         note.measure("lr_gap_to_noise", self._to_noise(found.pairs))
         note.measure("lr_trials", len(found.gaps))
         note.measure("killed_share", found.died)
+
+    def _note_warm_up(self, found: Comparison) -> None:
+        note, gap = self.context.note, fmean(found.gaps)
+        note.measure("lr_gap", gap, samples=len(found.gaps))
+        note.measure("lr_gap_warm", fmean(found.warm_gaps) if found.warm_gaps else gap)
+        note.measure("warmup_tried", bool(found.warm_gaps))
+        note.measure("warmup_diverges", any(found.warm_blown))
         note.measure("blown_up_share", sum(found.blown) / len(found.blown))
         note.measure("user_loss_after", fmean(user for user, _ in found.pairs))
         note.measure("suggested_loss_after", fmean(best for _, best in found.pairs))
