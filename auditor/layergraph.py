@@ -102,6 +102,12 @@ class LayerUse:
         """The activation that takes the output on to the next layer."""
         return next((after.activations[0] for after in self.after if after.activations), None)
 
+    def let_go(self) -> None:
+        """Let go of weights and module: layers know each other, which would keep the model."""
+        self.weight, self.module = self.weight.new_empty(0), None
+        if self.bias is not None:
+            self.bias = self.bias.new_empty(0)
+
 
 class LayerGraph:
     """Listens for layers and activations; `connect(loss)` says how they hang together.

@@ -19,6 +19,8 @@ from auditor.trial import Bench, evaluating
 
 # A term beside the main loss (a penalty) makes the total differ by more than rounding.
 _SAME = 1e-3
+# What the model puts out is kept up to so many bytes.
+_KEPT = 128 << 20
 
 
 @dataclass
@@ -30,18 +32,36 @@ class Evaluation:
         losses: (N,) one value per sample, else per batch; comparable from step to step.
         score: Accuracy or R2 over all samples; NaN where neither is defined.
         score_name: Which of the two; empty for neither.
-        calls: The main loss call of each batch.
+        values: Of each batch's main loss call, where it can be told.
+        loss_names: Of these calls.
+        calls: The main loss calls of the first batches, as far as memory allows, if asked for.
     """
 
     loss: float = math.nan
     losses: Tensor = field(default_factory=lambda: torch.zeros(0))
     score: float = math.nan
     score_name: str = ""
+    values: list[float | None] = field(default_factory=list)
+    loss_names: frozenset[str] = frozenset()
     calls: list[LossCall] = field(default_factory=list)
 
 
-def evaluate(bench: Bench, read: Sequence[Any], seed: int, *, as_training: bool = False,
-             ) -> Evaluation:
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """One batch: its samples, its loss, and what its main loss call says without its tensors."""
+
+    size: int
+    total: float
+    name: str = ""
+    rows: int = 0
+    value: float | None = None
+    own: Tensor | None = None
+    score: task.Score | None = None
+
+
+def evaluate(
+    bench: Bench, read: Sequence[Any], seed: int, *, as_training: bool = False, keep: bool = False,
+) -> Evaluation:
     """Return the loss on batches, with random numbers that are the same in every evaluation.
 
     Args:
@@ -49,27 +69,55 @@ def evaluate(bench: Bench, read: Sequence[Any], seed: int, *, as_training: bool 
         read: Batches.
         seed: Of models that draw in forward.
         as_training: In the modes of training instead of eval mode.
+        keep: Keep the loss calls.
 
     Raises:
         TargetError: The user's code failed.
     """
     kept = [b.detach().clone() for b in bench.model.buffers()] if as_training else []
-    totals, sizes, calls = [], [], []
+    seen: list[_Seen] = []
+    calls: list[LossCall] = []
+    room = _KEPT if keep else 0
     with seeded(seed):
         for batch in read:
             listener = LossCalls()
             with _mode(bench, as_training), watching(bench.model, listener):
-                totals.append(float(bench.loss(batches.private(batch)).loss))
-            sizes.append(batches.length(batch))
-            calls.append(task.describe(listener.calls, sizes[-1]))
+                total = float(bench.loss(batches.private(batch)).loss)
+            main = _main(listener, batches.length(batch))
+            seen.append(_seen(main, batches.length(batch), total))
+            # The first ones without a gap: they stand beside the batches.
+            if main is not None and len(calls) == len(seen) - 1 and room > 0:
+                calls.append(main)
+                room -= main.input.numel() * main.input.element_size()
     for buffer, value in zip(bench.model.buffers(), kept, strict=False):
         buffer.data.copy_(value)
-    main = [found.main for found in calls if found is not None]
-    mean = sum(t * n for t, n in zip(totals, sizes, strict=True)) / max(sum(sizes), 1)
-    found = _per_sample(main, sizes, totals)
-    score, name = _score(main)
-    return Evaluation(mean, found if found is not None else torch.tensor(totals), score, name,
-                      main)
+    return _joined(seen, calls)
+
+
+def _main(listener: LossCalls, samples: int) -> LossCall | None:
+    described = task.describe(listener.calls, samples)
+    return None if described is None else described.main
+
+
+def _seen(main: LossCall | None, size: int, total: float) -> _Seen:
+    if main is None:
+        return _Seen(size, total)
+    own, value = task.per_sample_losses(main), task.value(main)
+    same = value is not None and abs(value - total) <= _SAME * max(abs(total), _SAME)
+    fits = own is not None and own.shape[0] == size and same and main.reduction != "sum"
+    return _Seen(size, total, main.name, main.input.shape[0] if main.input.dim() else 1, value,
+                 own.float() if own is not None and fits else None, task.score(main))
+
+
+def _joined(seen: Sequence[_Seen], calls: list[LossCall]) -> Evaluation:
+    mean = sum(one.total * one.size for one in seen) / max(sum(one.size for one in seen), 1)
+    own = [one.own for one in seen if one.own is not None]
+    losses = (torch.cat(own) if own and len(own) == len(seen)
+              else torch.tensor([one.total for one in seen]))
+    score, name = _score(seen)
+    named = [one for one in seen if one.name]
+    return Evaluation(mean, losses, score, name, [one.value for one in named],
+                      frozenset(one.name for one in named), calls)
 
 
 def excess(later: Evaluation, earlier: Evaluation) -> tuple[float, float]:
@@ -158,28 +206,12 @@ def _mode(bench: Bench, as_training: bool) -> Any:
     return torch.no_grad() if as_training else evaluating(bench.model)
 
 
-def _per_sample(
-    calls: Sequence[LossCall], sizes: Sequence[int], totals: Sequence[float],
-) -> Tensor | None:
-    if len(calls) != len(sizes):
-        return None
-    parts = []
-    for call, size, total in zip(calls, sizes, totals, strict=True):
-        own, value = task.per_sample_losses(call), task.value(call)
-        same = value is not None and abs(value - total) <= _SAME * max(abs(total), _SAME)
-        if own is None or own.shape[0] != size or not same or call.reduction == "sum":
-            return None
-        parts.append(own.float())
-    return torch.cat(parts) if parts else None
-
-
-def _score(calls: Sequence[LossCall]) -> tuple[float, str]:
-    scores = [(task.score(call), call.input.shape[0]) for call in calls]
-    known = [(found, size) for found, size in scores if found is not None]
+def _score(seen: Sequence[_Seen]) -> tuple[float, str]:
+    known = [(one.score, one.rows) for one in seen if one.score is not None]
     if not known:
         return math.nan, ""
-    total = sum(size for _, size in known)
-    return sum(found.value * size for found, size in known) / total, known[0][0].name
+    total = sum(rows for _, rows in known)
+    return sum(found.value * rows for found, rows in known) / total, known[0][0].name
 
 
 def _gradient_norms(call: LossCall) -> Tensor:

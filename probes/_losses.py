@@ -34,7 +34,7 @@ class Bounds(NamedTuple):
     high: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SeenLoss:
     """One loss call and its surroundings.
 
@@ -42,24 +42,27 @@ class SeenLoss:
         call: Input, target and settings.
         bounds: Of its input; None where nothing limits it.
         earlier: The activation before a final log-softmax.
-        live: The input itself, with its graph.
+        trained: The input has a graph.
         batch: Position of the batch.
+        gradient: With respect to the input; None where backward has not been called.
     """
 
     call: LossCall
     bounds: Bounds | None
     earlier: Activation | None
-    live: Tensor
+    trained: bool
     batch: int
+    gradient: Tensor | None = None
 
 
 @dataclass
 class LossListener:
-    """Listens for loss calls, keeping their live inputs until it is let go."""
+    """Listens for loss calls, keeping their live inputs until the end of a batch."""
 
     seen: list[SeenLoss] = field(default_factory=list)
     batch: int = 0
     _calls: LossCalls = field(default_factory=LossCalls)
+    _live: list[tuple[SeenLoss, Tensor]] = field(default_factory=list)
 
     def on_module(self, call: Call) -> None:
         """Losses are functions."""
@@ -72,9 +75,16 @@ class LossListener:
             return
         live = next(tensors_in((call.args, call.kwargs)))
         self.seen.append(SeenLoss(self._calls.calls[-1], bounds_of(live),
-                                  _before_log_softmax(live), live, self.batch))
+                                  _before_log_softmax(live), live.requires_grad, self.batch))
+        self._live.append((self.seen[-1], live))
         if live.requires_grad and not live.is_leaf:
             live.retain_grad()
+
+    def end_batch(self) -> None:
+        """Keep the gradients and let go of the graphs."""
+        for seen, live in self._live:
+            seen.gradient = live.grad
+        self._live.clear()
 
 
 def watch_losses(bench: Bench, stored: Sequence[Any], *, backward: bool = False) -> LossListener:
@@ -87,16 +97,22 @@ def watch_losses(bench: Bench, stored: Sequence[Any], *, backward: bool = False)
     for index, batch in enumerate(stored):
         listener.batch = index
         try:
-            with watching(bench.model, listener):
-                loss = bench.loss(batches.private(batch)).loss
+            _watch(bench, batch, listener, backward)
         except TargetError:
             if not any(seen.call.raised for seen in listener.seen):
                 raise
             break
-        if backward and loss.requires_grad:
-            loss.backward()  # type: ignore[no-untyped-call]
+        finally:
+            listener.end_batch()
     bench.optimizer.zero_grad(set_to_none=True)
     return listener
+
+
+def _watch(bench: Bench, batch: Any, listener: LossListener, backward: bool) -> None:
+    with watching(bench.model, listener):
+        loss = bench.loss(batches.private(batch)).loss
+    if backward and loss.requires_grad:
+        loss.backward()  # type: ignore[no-untyped-call]
 
 
 def bounds_of(tensor: Tensor) -> Bounds | None:

@@ -35,12 +35,13 @@ class GradientNoise:
         for batch in micro:
             bench.optimizer.zero_grad(set_to_none=True)
             bench.backward(batches.private(batch))
-            gradients = [p.grad.detach().clone() if p.grad is not None and not p.grad.is_sparse
-                         else torch.zeros((), device=p.device)
-                         for group in bench.optimizer.param_groups for p in group["params"]]
+            gradients = [_taken(p) for group in bench.optimizer.param_groups
+                         for p in group["params"]]
             square += sum(float(g.double().square().sum()) for g in gradients)
-            total = gradients if total is None else [a + b for a, b in zip(
-                total, gradients, strict=True)]
+            total = gradients if total is None else [
+                a.add_(b) if a.shape == b.shape else a + b
+                for a, b in zip(total, gradients, strict=True)]
+            del gradients
         bench.optimizer.zero_grad(set_to_none=True)
         assert total is not None
         count = len(micro)
@@ -65,6 +66,14 @@ class GradientNoise:
         low, high = square - 2 * spread, square + 2 * spread
         return tuple(variance / s if s > 0 else math.inf  # type: ignore[return-value]
                      for s in (square, high, low))
+
+
+def _taken(parameter: Tensor) -> Tensor:
+    """Take the gradient off a parameter; a zero where there is none, or a sparse one."""
+    gradient, parameter.grad = parameter.grad, None
+    if gradient is None or gradient.is_sparse:
+        return torch.zeros((), device=parameter.device)
+    return gradient.detach()
 
 
 def microbatches(read: Sequence[Any], size: int, count: int) -> list[Any]:

@@ -34,6 +34,8 @@ _TINY = 2
 _SLOWEST = 1.0
 # Of the free memory that a timed batch may take.
 _ROOM = 0.3
+# Larger batches, which take more memory, are timed while they promise this gain in throughput.
+_PROMISE = 1.25
 _TRIED = ("scaling_lag", "scaling_lag_p", "scaling_steps", "warmup_pays_p")
 
 
@@ -181,12 +183,17 @@ def _throughput(
 ) -> tuple[int, float] | None:
     """Time steps of other batch sizes, smallest first, while memory and time allow.
 
+    Larger ones than the set one are left out where they promise no gain.
+
     Returns:
         A larger size that is faster, and its rate; None if there is none.
     """
     rows: list[tuple[int, float]] = []
     free = free_bytes(context.target.device) or 0
-    for wanted in sorted({max(int(size * f), 1) for f in _FACTORS}):
+    sizes = sorted({max(int(size * f), 1) for f in _FACTORS})
+    for wanted in sizes:
+        if wanted > size and _promised(rows, sizes[-1]) < _PROMISE:
+            break
         batch = _of_size(context, wanted, size)
         too_large = free and slope * wanted > _ROOM * free
         if batch is None or too_large or context.seconds_left() < 0:
@@ -201,6 +208,17 @@ def _throughput(
         if seconds > _SLOWEST:
             break
     return _note_rows(context, bench, rows, size, slope)
+
+
+def _promised(rows: Sequence[tuple[int, float]], largest: int) -> float:
+    """Return the throughput at the largest size over the last one, by a straight line in time."""
+    if len(rows) < 2:
+        return math.inf
+    (before, _), (last, speed) = rows[-2:]
+    seconds = [n / value for n, value in rows[-2:]]
+    each = (seconds[1] - seconds[0]) / (last - before)
+    predicted = seconds[1] + each * (largest - last)
+    return largest / predicted / speed if predicted > 0 else math.inf
 
 
 def _note_rows(

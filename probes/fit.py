@@ -45,11 +45,6 @@ class _Run:
     train: list[Evaluation] = field(default_factory=list)
     val: list[Evaluation] = field(default_factory=list)
 
-    def let_go(self) -> None:
-        """Let go of what the model put out; only the latest evaluations need it."""
-        for past in (*self.train[-1:], *self.val[-1:]):
-            past.calls.clear()
-
     @property
     def best(self) -> int:
         """Position of the evaluation with the smallest validation loss."""
@@ -145,8 +140,10 @@ def _evaluated(
 ) -> bool:
     """Evaluate; return whether it is worth going on."""
     try:
-        run.let_go()
-        run.train.append(evaluate(bench, seen, context.seed))
+        if run.train:
+            # What the model put out is only needed of the last evaluation.
+            run.train[-1].calls.clear()
+        run.train.append(evaluate(bench, seen, context.seed, keep=True))
         if held:
             run.val.append(evaluate(bench, held, context.seed))
     except TargetError as problem:
@@ -250,7 +247,7 @@ def _note_validation(context: ProbeContext, run: _Run, epoch: int) -> None:
 
 def _in_nats(found: Evaluation) -> bool:
     """Tell whether the loss is a log-likelihood of classes."""
-    return bool(found.calls) and all(call.name in _LIKELIHOODS for call in found.calls)
+    return bool(found.loss_names) and found.loss_names <= _LIKELIHOODS
 
 
 def _note_neighbours(context: ProbeContext, run: _Run) -> None:

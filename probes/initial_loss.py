@@ -81,7 +81,7 @@ def _main_calls(context: ProbeContext, stored: Sequence[Any], seed: int) -> list
     """Return the call of each batch that decides the task."""
     with seeded(seed):
         seen = watch_losses(Bench(context.target), stored).seen
-    by_batch = [[loss.call for loss in seen if loss.batch == index and loss.live.requires_grad]
+    by_batch = [[loss.call for loss in seen if loss.batch == index and loss.trained]
                 for index in range(len(stored))]
     described = [task.describe(calls) for calls in by_batch if calls]
     mains = [found.main for found in described if found is not None]

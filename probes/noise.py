@@ -11,7 +11,7 @@ from auditor.isolation import seeded
 from auditor.observation import Quantity
 from auditor.probe import Cost, ProbeContext
 
-from ._track import Run, Track
+from ._track import Track
 
 _SEEDS = 3
 _STEPS = 10
@@ -44,16 +44,16 @@ class Noise:
         """
         affordable = context.affordable_steps(_SEEDS * (_STEPS + 5), minimum=_FEWEST)
         seeds = max(1, affordable // (_STEPS + 5))
-        starts: list[float] = []
-        runs: list[Run] = []
         with seeded(context.seed):
-            for number in range(seeds):
-                track = Track(context, _STEPS, number=number)
-                starts.append(fmean(track.before))
-                if number == 0:
-                    self._note_fixed_weights(context, track)
-                runs.append(track.go(track.user_lr, _STEPS))
-        self._note_seeds(context, starts, runs)
+            losses = [self._losses(context, number) for number in range(seeds)]
+        self._note_seeds(context, losses)
+
+    def _losses(self, context: ProbeContext, number: int) -> tuple[float, float]:
+        """Return the mean loss at the start and after some steps, under one seed."""
+        track = Track(context, _STEPS, number=number)
+        if number == 0:
+            self._note_fixed_weights(context, track)
+        return fmean(track.before), track.go(track.user_lr, _STEPS).loss
 
     def _note_fixed_weights(self, context: ProbeContext, track: Track) -> None:
         note = context.note
@@ -65,10 +65,10 @@ class Noise:
         note.measure("loss_batch_noise", _deviation(track.before), samples=len(track.before))
 
     def _note_seeds(
-        self, context: ProbeContext, starts: Sequence[float], runs: Sequence[Run],
+        self, context: ProbeContext, losses: Sequence[tuple[float, float]],
     ) -> None:
         note = context.note
-        ends = [run.loss for run in runs]
+        starts, ends = zip(*losses, strict=True)
         note.measure("trial_loss", fmean(ends), samples=len(ends))
         if len(ends) < 2:
             note.missed("there was time for one seed only", "loss_seed_noise", "trial_seed_noise")

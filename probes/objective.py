@@ -79,7 +79,7 @@ class Objective:
 
 
 def _is_trained(loss: SeenLoss) -> bool:
-    return loss.live.requires_grad and loss.call.input.is_floating_point() \
+    return loss.trained and loss.call.input.is_floating_point() \
         and loss.call.input.dim() > 0
 
 

@@ -126,7 +126,7 @@ def _counted(loss: SeenLoss, filling: _Filling) -> tuple[float, float] | None:
     None for a loss over something else than the positions of the sequences (one or two of which
     may be shifted out).
     """
-    target, gradient = loss.call.target, loss.live.grad
+    target, gradient = loss.call.target, loss.gradient
     if target is None or target.is_floating_point() or gradient is None or gradient.dim() < 2:
         return None
     norms = gradient.double().norm(dim=1)

@@ -93,7 +93,7 @@ class RegularizationOff:
                 steps = context.affordable_steps(_STEPS, minimum=_FEWEST_STEPS)
                 run(bench, context.batches.cycled(steps), deadline=context.deadline)
                 context.note.steps += steps
-                after = evaluate(bench, looked_at, context.seed)
+                after = evaluate(bench, looked_at, context.seed, keep=True)
                 share, level = _penalty_share(after), _level(after)
         context.note.measure("penalty_share", share)
         context.note.measure("penalised_level", level)
@@ -167,7 +167,7 @@ def _can_show(context: ProbeContext, bench: Bench) -> bool:
 
 def _penalty_share(found: Evaluation) -> float:
     """Return the part of the loss that is the same on every batch; 0 if there is none."""
-    values = [task.value(call) for call in found.calls]
+    values = found.values
     if not values or any(value is None for value in values) or not math.isfinite(found.loss):
         return 0.0
     data = sum(value for value in values if value is not None) / len(values)
@@ -177,7 +177,7 @@ def _penalty_share(found: Evaluation) -> float:
 
 def _level(found: Evaluation) -> float:
     top = task.uninformed_loss(found.calls)
-    values = [value for call in found.calls if (value := task.value(call)) is not None]
+    values = [value for value in found.values if value is not None]
     if top is None or top <= 0 or not values:
         return 0.0
     return sum(values) / len(values) / top

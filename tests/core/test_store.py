@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -126,6 +127,13 @@ def test_a_further_epoch_has_an_order_of_its_own() -> None:
 
     assert not torch.equal(first[0], second[0])
     assert torch.equal(first[0].sort(0).values, second[0].sort(0).values)
+
+
+def test_a_further_epoch_is_not_kept() -> None:
+    store = BatchStore(of(lambda: DataLoader(TensorDataset(X, Y), batch_size=4, shuffle=True)))
+    kept = [weakref.ref(x) for x, _ in store.another_epoch(10)]
+
+    assert len(kept) == 10 and all(one() is None for one in kept[:-1])
 
 
 def test_a_loader_that_failed_goes_on_failing() -> None:
