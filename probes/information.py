@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -10,18 +9,16 @@ import torch
 from torch import Tensor
 
 from auditor import batches, task
-from auditor.errors import TargetError
 from auditor.isolation import seeded
-from auditor.losscall import LossCalls
 from auditor.observation import Quantity
 from auditor.probe import Cost, NotApplicable, OutOfTime, ProbeContext
-from auditor.recorder import watching
-from auditor.trial import Bench, evaluating
+from auditor.trial import Bench
 
 from ._dependence import dependence
 from ._firstlook import FirstLook, first_look, same_values
 from ._labels import class_labels
 from ._samples import Samples, training_samples, validation_samples
+from ._skill import Skill, skill
 
 _STEPS = 300
 _FEWEST_STEPS = 100
@@ -45,10 +42,10 @@ class Information:
         Quantity("target_value", "", "that target", kind="text"),
         Quantity("dependence_p", "", "p-value of independent inputs and targets, by neighbours "
                  "and means; 1 for constant targets"),
-        Quantity("learned_skill", "share", "accuracy on samples that were trained on, 0 for the "
-                 "commonest class, 1 for all right; 0 where no training was needed"),
-        Quantity("unseen_skill_high", "share", "the same on unseen samples, upper end of the "
-                 "95 % interval; 1 where no training was needed"),
+        Quantity("learned_skill", "share", "accuracy or R2 on samples that were trained on, 0 for "
+                 "the best constant, 1 for all right; 0 where no training was needed"),
+        Quantity("unseen_skill_high", "share", "the same on unseen samples (of numbers the squared "
+                 "correlation), upper end of the 95 % interval; 1 where no training was needed"),
     )
     after: ClassVar[tuple[str, ...]] = ("data",)
 
@@ -74,11 +71,13 @@ class Information:
     def _learnable(self, context: ProbeContext, samples: Samples, look: FirstLook) -> None:
         names = ("dependence_p", "learned_skill", "unseen_skill_high")
         labels = class_labels(samples, look)
+        target = _numbers(samples, look) if labels is None else labels
         inputs = [t for t in samples.inputs if t is not None]
-        if labels is None or len(inputs) != len(samples.inputs) or not samples.separate:
-            context.note.absent("the samples are not rows of fixed shape with one class", *names)
+        if target is None or len(inputs) != len(samples.inputs) or not samples.separate:
+            context.note.absent(
+                "the samples are not rows of fixed shape with one class or number", *names)
             return
-        p = dependence(inputs, labels, classes=True, seed=context.seed)
+        p = dependence(inputs, target, classes=labels is not None, seed=context.seed)
         if p <= _CLEAR:
             _neutral(context, p)
         elif not all(t.is_floating_point() for t in inputs):
@@ -86,9 +85,9 @@ class Information:
             context.note.absent("no simple dependence on the tokens, which says nothing", *names)
         else:
             context.note.measure("dependence_p", p)
-            self._train(context, samples, labels)
+            self._train(context, samples, None if labels is None else _commonest(labels))
 
-    def _train(self, context: ProbeContext, samples: Samples, labels: Tensor) -> None:
+    def _train(self, context: ProbeContext, samples: Samples, chance: float | None) -> None:
         names = ("learned_skill", "unseen_skill_high")
         val = validation_samples(context)
         learned = list(samples.batches[:_LEARNED])
@@ -96,20 +95,16 @@ class Information:
         if not tested:
             context.note.absent("no samples are left to test on", *names)
             return
-        chance = float(torch.bincount(labels - labels.min()).max()) / len(labels)
-        room = max(1 - chance, 1e-6)
         with seeded(context.seed):
             bench = Bench(context.target)
             try:
-                seen = _learned_by_heart(bench, learned, chance + _BY_HEART * room, context)
+                seen = _learned_by_heart(bench, learned, chance, context)
             except OutOfTime as problem:
                 context.note.missed(str(problem), *names)
                 return
-            unseen = _accuracy(bench, tested)
-        error = math.sqrt(chance * (1 - chance) / max(unseen[1], 1))
-        context.note.measure("learned_skill", (seen[0] - chance) / room)
-        context.note.measure("unseen_skill_high", (unseen[0] + 1.96 * error - chance) / room,
-                             samples=unseen[1])
+            unseen = skill(bench, tested, chance)
+        context.note.measure("learned_skill", seen.value)
+        context.note.measure("unseen_skill_high", unseen.high, samples=unseen.samples)
 
 
 def _neutral(context: ProbeContext, p: float) -> None:
@@ -130,15 +125,30 @@ def _reaches_the_loss(samples: Samples, look: FirstLook) -> bool:
     return same_values(target, main.target)
 
 
+def _numbers(samples: Samples, look: FirstLook) -> Tensor | None:
+    """Return one number per sample that a regression is to tell, (N,); None if there is none."""
+    target, main = samples.target, look.main
+    described = task.describe(look.calls[0] if look.calls else (), samples.sizes[0])
+    if target is None or main is None or described is None or described.kind != "regression":
+        return None
+    if target.numel() != samples.count or main.input.numel() != samples.sizes[0]:
+        return None
+    return target.reshape(-1) if _reaches_the_loss(samples, look) else None
+
+
+def _commonest(labels: Tensor) -> float:
+    return float(torch.bincount(labels - labels.min()).max()) / len(labels)
+
+
 def _learned_by_heart(
-    bench: Bench, learned: Sequence[Any], enough: float, context: ProbeContext,
-) -> tuple[float, int]:
-    """Train until an accuracy or the last round; return `_accuracy` on the same batches.
+    bench: Bench, learned: Sequence[Any], chance: float | None, context: ProbeContext,
+) -> Skill:
+    """Train until most is known by heart or the last round; return the skill on the same batches.
 
     Raises:
         OutOfTime: There is no time for one short round.
     """
-    seen, trained = (0.0, 0), 0
+    seen, trained = Skill(0.0, 1.0, 0), 0
     for _ in range(_ROUNDS):
         try:
             steps = context.affordable_steps(_STEPS, minimum=_FEWEST_STEPS)
@@ -152,26 +162,7 @@ def _learned_by_heart(
             bench.step(batches.private(learned[step % len(learned)]))
             context.note.steps += 1
         trained += steps
-        seen = _accuracy(bench, learned)
-        if not seen[1] or seen[0] >= enough or context.seconds_left() < 0:
+        seen = skill(bench, learned, chance)
+        if not seen.samples or seen.value >= _BY_HEART or context.seconds_left() < 0:
             break
     return seen
-
-
-def _accuracy(bench: Bench, read: Sequence[Any]) -> tuple[float, int]:
-    """Return the accuracy in eval mode over batches, and on how many samples."""
-    right, total = 0.0, 0
-    for batch in read:
-        calls = LossCalls()
-        try:
-            with evaluating(bench.model), watching(bench.model, calls):
-                bench.loss(batches.private(batch))
-        except TargetError:
-            # A step that calls backward itself cannot run without gradients.
-            continue
-        described = task.describe(calls.calls)
-        found = task.score(described.main) if described else None
-        if found is not None and found.name == "accuracy":
-            size = batches.length(batch)
-            right, total = right + found.value * size, total + size
-    return (right / total if total else math.nan), total

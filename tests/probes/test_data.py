@@ -366,6 +366,24 @@ def test_a_loss_that_refuses_its_targets_does_not_stop_the_probe() -> None:
     assert number(found, "input_size") > 0
 
 
+@pytest.mark.parametrize("shuffled", [True, False])
+def test_shuffled_numbers_are_learned_by_heart_only(shuffled: bool) -> None:
+    g = torch.Generator().manual_seed(3)
+    x = torch.randn(900, 16, generator=g)
+    y = (x[:, :1] * x[:, 1:2] + x[:, 2:3]).tanh()
+    y[:400] = y[:400][torch.randperm(400, generator=g)] if shuffled else y[:400]
+
+    def net() -> nn.Module:
+        return nn.Sequential(nn.Linear(16, 128), nn.ReLU(), nn.Linear(128, 1))
+
+    seen = observe("information", target(
+        net, x[:400], y[:400], nn.MSELoss(), lr=1e-2, val=(x[400:], y[400:])))
+    p, learned, unseen = (float(seen.value(name) or 0) for name in (
+        "dependence_p", "learned_skill", "unseen_skill_high"))
+
+    assert (p > 0.01 and learned > 0.5 and unseen < 0.15) is shuffled
+
+
 def test_a_constant_target_is_told_from_an_idle_one() -> None:
     x, _ = table()
     y = torch.ones(N, 1)
