@@ -76,7 +76,7 @@ class Tryout:
         if not self._collected.candidates:
             return 0
         steps = self._fitting()
-        if steps < _FEWEST_STEPS:
+        if steps < (STEPS if self._validates() else _FEWEST_STEPS):
             self._collected.only_first(_NO_TIME)
             steps = self._fitting()
         if steps < _FEWEST_STEPS:
@@ -94,7 +94,13 @@ class Tryout:
         looks = _LOOK_COST * (LOOKS + 1) * JUDGES
         one = self._runs() * self._bounds.step_seconds
         cheap = min(max(STEPS, int(_CHEAP_SECONDS / one - looks)), _MOST_STEPS)
+        if self._validates():
+            # What is learned by heart shows late.
+            cheap = _MOST_STEPS
         return min(cheap, int(min(self._seconds_left(), 1e6) / one - looks))
+
+    def _validates(self) -> bool:
+        return any(one.mended.judges == "validation" for one in self._collected.every())
 
     def _runs(self) -> int:
         findings = len(self._collected.candidates)

@@ -3,7 +3,7 @@
 from .activations import DropLastActivation, LeakyRelu, Relu
 from .classes import ClassWeights, FocalLoss
 from .clip import Clip
-from .decay import DecayOff, DecayUp
+from .decay import DecayOff, DecayUp, L1Penalty
 from .dropout import DropoutInTraining, DropoutLower, DropoutOn
 from .initialisation import Reinitialise, ReinitialiseBefore, ZeroBiases
 from .losses import IgnorePadding, LogitsLoss
@@ -24,5 +24,5 @@ REMEDIES = (
     Relu, LeakyRelu, DropLastActivation, LogitsLoss, IgnorePadding, AlignShapes, Standardise,
     Normalise, OverGroups, AllParameters, RegisterLayers, TrainMode, UsualMomentum, Shuffle,
     ClassWeights, FocalLoss, BalancedSampling, LargerBatch, DropLast, DecayOff, DecayUp,
-    DropoutLower, DropoutOn, DropoutInTraining, DropSamples,
+    L1Penalty, DropoutLower, DropoutOn, DropoutInTraining, DropSamples,
 )

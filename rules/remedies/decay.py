@@ -1,9 +1,10 @@
-"""Weight decay: off, or higher."""
+"""Weight decay: off, or higher; an L1 penalty."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import torch
 from torch import nn
 from torch.optim import Optimizer
 
@@ -14,6 +15,7 @@ from auditor.sourceedit import Edit
 _HIGHER = 10.0
 # What is tried where there is none: usual for decoupled decay, and for an L2 penalty.
 _DECOUPLED, _PENALTY = 0.1, 1e-3
+_L1 = 3e-5
 
 
 class DecayOff:
@@ -51,6 +53,33 @@ class DecayUp:
         name = case.look(lambda bench, _: type(bench.optimizer).__name__)
         usual = _DECOUPLED if name.endswith("W") else _PENALTY
         return _with_decay(case, max(_HIGHER * present, usual), "validation")
+
+
+class L1Penalty:
+    """Adds an L1 penalty on the weights; judged on the validation batches."""
+
+    name: ClassVar[str] = "l1-penalty"
+    says: ClassVar[str] = "adds an L1 penalty on the weights"
+
+    def mend(self, case: Case) -> Mended:
+        """Return the target whose gradients hold that of the penalty; its loss stays as it is."""
+        return Mended(
+            lambda target: with_optimizer(target, _penalised), judges="validation",
+            says=f"Add an L1 penalty of {_L1:g} on the weights.",
+            code=f"loss = loss + {_L1:g} * sum(\n"
+                 "    p.abs().sum() for p in model.parameters() if p.dim() > 1)")
+
+
+def _penalised(optimizer: Optimizer, _: nn.Module) -> None:
+    def before_step(stepped: Optimizer, *_: Any) -> None:
+        with torch.no_grad():
+            for group in stepped.param_groups:
+                for parameter in group["params"]:
+                    # Biases and the scales of normalisation are left alone.
+                    if parameter.grad is not None and parameter.dim() > 1:
+                        parameter.grad.add_(parameter.sign(), alpha=_L1)
+
+    optimizer.register_step_pre_hook(before_step)
 
 
 def _decay_of(case: Case) -> float | None:

@@ -18,6 +18,8 @@ from auditor.target import Target
 
 from ._layers import graph_of, listed, module_at, tuple_code
 
+# A bias of this part of the size of those at fault is at fault as well.
+_AS_LARGE = 0.5
 _HE = 'nn.init.kaiming_normal_({}.weight, nonlinearity="relu")'
 _BIAS = "if {0}.bias is not None:\n    nn.init.zeros_({0}.bias)"
 _LECUN = 'nn.init.kaiming_normal_({}.weight, nonlinearity="linear")'
@@ -80,7 +82,10 @@ class ReinitialiseBefore:
 
 
 class ZeroBiases:
-    """Starts the finding's biases at zero."""
+    """Starts the finding's biases at zero, and those of hidden layers that are as large.
+
+    Behind a layer that is thrown off no signal is left to measure the next one's biases by.
+    """
 
     name: ClassVar[str] = "zero-biases"
     says: ClassVar[str] = "starts biases at zero"
@@ -92,11 +97,16 @@ class ZeroBiases:
             CannotMend: The weights are pretrained, or the layers have no biases.
         """
         only_fresh(case.target)
-        paths = case.look(lambda bench, _: [
-            path for path in case.finding.layers
-            if isinstance(getattr(module_at(bench.model, path), "bias", None), Tensor)])
-        if not paths:
+        hidden = [use.name for use in graph_of(case).layers if use.activation_after is not None]
+        sizes: dict[str, float] = case.look(lambda bench, _: {
+            path: float(bias.detach().square().mean().sqrt())
+            for path in dict.fromkeys((*case.finding.layers, *hidden))
+            if isinstance(bias := getattr(module_at(bench.model, path), "bias", None), Tensor)})
+        named = [sizes[path] for path in case.finding.layers if path in sizes]
+        if not named:
             raise CannotMend("these layers have no bias of their own")
+        paths = [path for path, size in sizes.items()
+                 if path in case.finding.layers or size >= _AS_LARGE * min(named)]
 
         def change(model: nn.Module) -> None:
             for path in paths:

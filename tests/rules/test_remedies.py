@@ -236,6 +236,7 @@ CASES: dict[str, tuple[Target, dict[str, Any]]] = {
     "ignore-padding": (made(PerPosition, padded(), optimizer=SGD, lr=0.1,
                             compute=step(per_position)), {"measured": {"padding_value": 0}}),
     "decay-up": (made(wide, few(), optimizer=torch.optim.AdamW, lr=0.03, val=few(1, 600)), {}),
+    "l1-penalty": (made(wide, few(), lr=0.01, val=few(1, 600)), {}),
     "dropout-on": (made(wide, few(), lr=0.01, val=few(1, 600)), {}),
 }
 # Their faults show in long runs only; that they apply is tested below.
@@ -331,6 +332,20 @@ def test_only_the_named_layers_start_anew() -> None:
 
     assert bool(model[2].weight.any())
     assert not bool(model[0].weight.any())
+
+
+def test_biases_as_large_as_those_at_fault_start_at_zero_too() -> None:
+    def start(module: nn.Module) -> None:
+        if isinstance(module, nn.Linear):
+            nn.init.constant_(module.bias, -20.0 if module.out_features == 16 else 0.1)
+
+    audited = made(lambda: changed(mlp(), start))
+    mended = mend("zero-biases", audited, layers=("0",))
+    model: Any = mended.apply(audited).make_model()
+
+    assert [float(model.get_submodule(path).bias.mean()) for path in ("0", "2", "4")] == [
+        0.0, 0.0, pytest.approx(0.1)]
+    assert mended.says == "Start the biases of 0 and 2 at zero."
 
 
 def test_a_functional_activation_is_exchanged_where_it_is_called() -> None:

@@ -12,7 +12,7 @@ images = torch.tensor(images[order], dtype=torch.float32).view(-1, 1, 28, 28) / 
 labels = torch.tensor(labels[order])
 images = (images - 0.1307) / 0.3081
 
-train_loader = DataLoader(TensorDataset(images[:1000], labels[:1000]), batch_size=64, shuffle=True)
+train_loader = DataLoader(TensorDataset(images[:400], labels[:400]), batch_size=64, shuffle=True)
 val_loader = DataLoader(TensorDataset(images[4000:], labels[4000:]), batch_size=200)
 
 loss_fn = nn.CrossEntropyLoss()
