@@ -21,6 +21,8 @@ _FAR_APART = 5.0
 _HALF_WAY = 0.5
 # Or when it has killed this part of a layer that the best rate leaves alive.
 _KILLED = 0.25
+# A loss this far above what is unbearable does not come back in a longer trial.
+_LOST = 10.0
 # Further initialisations: a rate that is too low fails alike on all of them.
 _TRACKS_ABOVE, _TRACKS_BELOW = 2, 1
 
@@ -54,7 +56,8 @@ def decide(
     """
     if track.share_learned(raced.lowest) < _HALF_WAY:
         found = _first_pair(context, track, raced)
-        steps = purse.left - 2 * LOOK - _reserved(found, raced, plan)
+        reserved = _reserved(found, raced, plan) if plan.compares else 0
+        steps = purse.left - 2 * LOOK - reserved
         raced.further = lengthened(track, raced.leaders, plan.long, steps)
 
 
@@ -75,7 +78,11 @@ def closer_look(
         epoch: Steps of an epoch.
     """
     look = CloserLook(_first_pair(context, track, raced))
-    if not plan.compares:
+    lost = raced.user.outcome == "diverged" or raced.user.loss > _LOST * track.unbearable
+    if not plan.compares and lost and _ratio(raced) >= _FAR_APART:
+        # That shows within the shortest trials, whose plans have no steps for it.
+        purse.take_all()
+    elif not plan.compares:
         look.missing = f"trials of {plan.length} steps and fewer are too short to compare rates"
     if look.missing or not _is_called_for(look.found, raced):
         return look
@@ -130,7 +137,7 @@ def _is_called_for(found: Comparison, raced: Race) -> bool:
 
 def _reserved(found: Comparison, raced: Race, plan: Plan) -> int:
     """Return the steps that a closer look is going to take."""
-    if not plan.compares or not _is_called_for(found, raced):
+    if not _is_called_for(found, raced):
         return 0
     if _ratio(raced) > 1:
         return _warm_steps(plan) + 2 * plan.length * _TRACKS_ABOVE

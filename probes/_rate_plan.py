@@ -61,16 +61,27 @@ def plan_for(context: ProbeContext, steps: int) -> Plan:
 
 
 class Purse:
-    """The steps that are left of a plan."""
+    """The steps that are left of a plan.
 
-    def __init__(self, context: ProbeContext, total: int) -> None:
+    Args:
+        context: Of the probe.
+        total: Steps of the plan.
+        most: Steps that the probe may take, whatever the plan.
+    """
+
+    def __init__(self, context: ProbeContext, total: int, most: int) -> None:
         self._note = context.note
-        self._end = context.note.steps + total
+        self._begin = context.note.steps
+        self._end, self._most = self._begin + total, most
 
     @property
     def left(self) -> int:
         """Steps that may still be taken."""
         return self._end - self._note.steps
+
+    def take_all(self) -> None:
+        """Go beyond the plan, as far as the probe may."""
+        self._end = self._begin + self._most
 
     def holds(self, steps: int) -> bool:
         """Tell whether so many steps are left."""

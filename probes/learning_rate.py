@@ -57,7 +57,7 @@ class LearningRate:
             OutOfTime: Not even a coarse sweep fits.
         """
         with seeded(context.seed):
-            _Look(context, plan_for(context, self._steps)).take()
+            _Look(context, plan_for(context, self._steps), self._steps).take()
 
 
 @dataclass
@@ -66,10 +66,11 @@ class _Look:
 
     context: ProbeContext
     plan: Plan
+    most: int
 
     def take(self) -> None:
         note = self.context.note
-        purse = Purse(self.context, self.plan.total)
+        purse = Purse(self.context, self.plan.total, self.most)
         track = Track(self.context, self.plan.long + EVALUATED)
         if not all(map(math.isfinite, track.before)):
             note.missed(

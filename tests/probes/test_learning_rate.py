@@ -69,6 +69,18 @@ def test_a_rate_far_too_high_is_behind_on_every_seed(seed: int) -> None:
     assert seen.value("lr_trials") == 3
 
 
+def test_a_rate_that_diverges_is_compared_even_in_the_shortest_trials() -> None:
+    context = context_of(setup(1e4, optimizer=torch.optim.SGD), step_seconds=1.0,
+                         deadline=time.monotonic() + 100)
+    LearningRate().run(context)
+    seen = context.note.observation()
+
+    assert float(seen.value("lr_trial_steps") or 99) <= 8
+    assert float(seen.value("lr_gap_least") or 0) > 0.4
+    assert seen.value("lr_trials") == 3
+    assert seen.value("warmup_tried") is True
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_rate_far_too_low_gets_nowhere_in_an_epoch(seed: int) -> None:
     seen = observe("learning_rate", setup(1e-7), seed=seed)
