@@ -44,14 +44,31 @@ class HalfRange:
             return
         row = self.rows.setdefault(call.path, HalfRow())
         with torch.no_grad(), torch._C.DisableTorchFunction():
-            row.overflow = max(row.overflow, float(torch.isinf(output).float().mean()))
+            row.overflow = max(row.overflow, _overflow(call, output))
             if output.requires_grad:
                 output.register_hook(  # type: ignore[no-untyped-call]
                     lambda gradient: _note_gradient(row, gradient))
 
 
+def _overflow(call: Call, output: Tensor) -> float:
+    """Return the share of infinite outputs, or of infinite float16 values that went in.
+
+    NaN counts as well where all that went in is finite: a product whose input became infinite on
+    its way to float16.
+    """
+    came_in = [t for t in tensors_in(call.args) if t.is_floating_point()]
+    infinite = max(float(torch.isinf(t).float().mean()) for t in [output, *(
+        t for t in came_in if t.dtype == torch.float16 and t.numel())])
+    if call.module is None or not bool(torch.isnan(output).any()):
+        return infinite
+    clean = all(bool(torch.isfinite(t).all()) for t in [*came_in, *call.module.parameters()])
+    return float((~torch.isfinite(output)).float().mean()) if clean else infinite
+
+
 def _note_gradient(row: HalfRow, gradient: Tensor) -> None:
     values = spread_sample(gradient, _VALUES).abs()
+    if not bool(torch.isfinite(values).all()):
+        return
     some = values > 0
     if bool(some.any()):
         smallest = torch.finfo(torch.float16).tiny

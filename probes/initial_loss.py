@@ -63,6 +63,8 @@ class InitialLoss:
             if _distance_from_one(found[-1][0] / reference) < _NEAR:
                 break
         ratios = [loss / reference for loss, reference in found]
+        if not all(map(math.isfinite, ratios)):
+            raise NotApplicable("the loss is not finite at the start")
         spread = statistics.pstdev(ratios)
         note.measure("initial_loss_ratio", statistics.fmean(ratios), spread=spread,
                      samples=len(ratios))

@@ -285,6 +285,27 @@ def model_copy(model: nn.Linear) -> nn.Linear:
     return fresh
 
 
+@pytest.mark.parametrize("scaled_in", [torch.float16, torch.float32])
+@pytest.mark.parametrize("scale", [1.0, 1e5])
+def test_what_becomes_infinite_on_its_way_to_float16_is_an_overflow(
+    scale: float, scaled_in: torch.dtype,
+) -> None:
+    class Halved(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.head = _mlp(1), nn.Linear(4, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            with torch.autocast("cpu", dtype=torch.float16):
+                large: Tensor = self.head(self.body(x).to(scaled_in) * scale)
+            return large.float() / scale
+
+    seen = _observe(Halved)
+
+    assert (_number(seen, "overflow_share", "head") > 0) is (scale > 1)
+    assert _number(seen, "underflow_share", "head") < 0.5
+
+
 def test_float32_has_no_half_precision_range() -> None:
     assert "overflow_share" in _observe(lambda: _mlp(1)).absent
 
