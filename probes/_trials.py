@@ -41,8 +41,12 @@ class Comparison:
 
     @property
     def test(self) -> Paired:
-        """The paired test over the tracks that the user's run ends behind."""
-        return paired(self.gaps, [0.0] * len(self.gaps))
+        """The paired test over the tracks that the user's run ends behind.
+
+        All that is not learned at all counts alike: how far a run ended above the best constant
+        would only add to the spread.
+        """
+        return paired([min(gap, 1.0) for gap in self.gaps], [0.0] * len(self.gaps))
 
     def add(self, track: Track, user: Run, suggested: Run) -> None:
         """Count one more track."""
