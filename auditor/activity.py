@@ -1,6 +1,6 @@
 """Statistics of activations, from tensors that are not kept.
 
-A watched pass only copies a sample of each activation into a buffer, and keeps the largest output
+A watched pass only copies a sample of each activation, and keeps the largest output
 of each rectifier unit. All else is computed later, for many samples at once.
 """
 
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from auditor import functions
 from auditor.functions import Activation
 from auditor.recorder import Call, tensors_in
-from auditor.sampling import SampleBuffer
+from auditor.sampling import Samples
 
 # Values of a sample: of one pass among many, and of a pass that is looked at by itself.
 _VALUES = 1024
@@ -71,9 +71,9 @@ class ActivationRecord:
         return 0 if self.peaks is None else self.peaks.numel()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Waiting:
-    """A sample in the buffer: the output of an activation, or what reached it."""
+    """A sample that was taken: the output of an activation, or what reached it."""
 
     record: ActivationRecord
     is_input: bool
@@ -94,6 +94,7 @@ class ActivationStatistics:
         close: Take larger samples, and keep them for histograms.
         layouts: The recorder tells of modules in this pass, as it has to for what is new.
         unplaced: A rectifier has come up whose layout is not known.
+        turn: Of the pass, which decides where samples begin.
         peaks: Look which units fire; it costs as much as all else, and a few passes are enough.
     """
 
@@ -108,10 +109,10 @@ class ActivationStatistics:
         self.peaks = True
         self._records: dict[str, ActivationRecord] = {}
         self._channels_first = False
-        self._turn = 0
+        self.turn = 0
         self._waiting: list[_Waiting] = []
-        self._buffers = {
-            close: SampleBuffer(values, _WAITING // values)
+        self._samples = {
+            close: Samples(values, _WAITING // values)
             for close, values in ((False, _VALUES), (True, _CLOSE_VALUES))
         }
 
@@ -185,7 +186,8 @@ class ActivationStatistics:
     def _note_values(
         self, record: ActivationRecord, args: tuple[Any, ...], output: Tensor,
     ) -> None:
-        record.per_sample = output.dim() >= 2 and output.shape[0] % self.batch_size == 0
+        shape = output.shape
+        record.per_sample = len(shape) >= 2 and shape[0] % self.batch_size == 0
         if record.constant_input:
             source = _input_of(args, output) if record.per_sample else None
             record.constant_input = source is not None
@@ -194,20 +196,19 @@ class ActivationStatistics:
         self._copy(output, record, is_input=False)
 
     def _copy(self, tensor: Tensor, record: ActivationRecord, *, is_input: bool) -> None:
-        buffer = self._buffers[self.close]
-        if buffer.full:
+        samples = self._samples[self.close]
+        if samples.full:
             self.settle()
-        self._turn += 1
-        buffer.take(tensor, self._turn)
-        self._waiting.append(_Waiting(record, is_input, self.close, tensor.shape[:1] > (1,)))
+        several = samples.take(tensor, self.turn)
+        self._waiting.append(_Waiting(record, is_input, self.close, several))
 
     def settle(self) -> None:
         """Compute the samples that wait, with one transfer for all that were taken alike."""
-        for close, buffer in self._buffers.items():
+        for close, samples in self._samples.items():
             rows = [waiting for waiting in self._waiting if waiting.close is close]
             if rows:
                 with torch.no_grad(), torch._C.DisableTorchFunction():
-                    _note(rows, *buffer.drain())
+                    _note(rows, *samples.drain())
         self._waiting = []
 
 

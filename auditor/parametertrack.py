@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from statistics import median
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from auditor.sampling import coprime_stride
 
-# Of each parameter; the ratio of an update to the weights is good to a few per cent with these.
-_VALUES = 1024
+# Of each parameter so many runs of neighbours are seen. The ratio of an update to the weights is
+# good to a few per cent with these, and a run costs what a single value does.
+_RUNS, _RUN = 256, 4
 # Steps that wait to be computed together.
 _WAITING_STEPS = 10
 # Types whose norms are taken in float32; of others (float64, complex) only the wider one will do.
@@ -26,7 +27,7 @@ class _Step:
     """A recorded step: which parameters have gradients, their norms, weights before and after."""
 
     present: list[int]
-    norms: list[Tensor]
+    norms: Sequence[Tensor]
     before: Tensor
     after: Tensor | None = None
 
@@ -52,10 +53,13 @@ class ParameterTrack:
         self._gradient_norms: list[list[float]] = []
         self._update_ratios: list[list[float]] = []
         self._present: list[list[int]] = []
-        self._owners: Tensor | None = None
         self._samples: list[Tensor] = []
         self._places: list[int] = []
         self._waiting: list[_Step] = []
+        # The last sample, and the weights' versions that it holds for; none where versions do not
+        # tell of the optimizer's updates.
+        self._latest = torch.zeros(0, _RUN)
+        self._versions: list[int] = []
 
     @property
     def gradient_norms(self) -> list[list[float]]:
@@ -70,20 +74,31 @@ class ParameterTrack:
         return self._update_ratios
 
     def before_update(self) -> None:
-        """Take the gradients' norms and a sample of the weights, after a backward pass."""
+        """Take the gradients' norms and a sample of the weights, after a backward pass.
+
+        The sample after the update before serves where nothing has written to the weights since.
+        """
         if len(self._waiting) >= _WAITING_STEPS:
             self._settle()
-        gradients = [parameter.grad for parameter in self.parameters]
-        present = [index for index, gradient in enumerate(gradients)
-                   if gradient is not None and not gradient.is_sparse]
-        with torch.no_grad():
-            norms = _norms([gradients[index] for index in present])
-            self._waiting.append(_Step(present, norms, self._sampled()))
+        present, gradients = [], []
+        for index, parameter in enumerate(self.parameters):
+            gradient = parameter.grad
+            if gradient is not None and not gradient.is_sparse:
+                present.append(index)
+                gradients.append(gradient.detach() if gradient.requires_grad else gradient)
+        versions = self._written()
+        is_latest = versions == self._versions and self._in_place()
+        before = self._latest if is_latest else self._sampled()
+        self._versions = versions
+        self._waiting.append(_Step(present, _norms(gradients), before))
 
     def after_update(self) -> None:
         """Take the weights after the update."""
-        with torch.no_grad():
-            self._waiting[-1].after = self._sampled()
+        step, versions = self._waiting[-1], self._written()
+        step.after = self._latest = self._sampled()
+        # An optimizer that writes to `.data` leaves no trace, so that all has to be looked at.
+        is_told = all(versions[index] != self._versions[index] for index in step.present)
+        self._versions = versions if is_told else []
 
     def first_fault(self) -> tuple[int, list[str]] | None:
         """Return the first step with a gradient that is not finite, and its parameters."""
@@ -122,13 +137,20 @@ class ParameterTrack:
         return math.log10(max(known) / known[0]) if known else math.nan
 
     def _sampled(self) -> Tensor:
-        """Return the sampled weights of all parameters in a row, (V,)."""
-        places = [parameter.data_ptr() for parameter in self.parameters]
-        if places != self._places:
+        """Return the sampled weights of all parameters in a row, (R, 4)."""
+        if not self._in_place():
             # The first time, or an optimizer that puts new tensors in the place of the old ones.
             self._samples = [_strided(parameter.detach()) for parameter in self.parameters]
-            self._places = places
-        return torch.cat(self._samples) if places else torch.zeros(0)
+            self._places = [parameter.data_ptr() for parameter in self.parameters]
+        return torch.cat(self._samples) if self._samples else torch.zeros(0, _RUN)
+
+    def _in_place(self) -> bool:
+        """Tell whether the weights lie where they were sampled last."""
+        return [parameter.data_ptr() for parameter in self.parameters] == self._places
+
+    def _written(self) -> list[int]:
+        """Return how often each parameter was written to, as autograd counts it."""
+        return [parameter._version for parameter in self.parameters]
 
     def _settle(self) -> None:
         """Compute the steps that wait, with one transfer."""
@@ -154,35 +176,44 @@ class ParameterTrack:
             self._update_ratios.append(list(map(_ratio, moved, size)))
 
     def _sums(self, values: Tensor) -> Tensor:
-        """Return the sum over each parameter's values, (S, V) -> (S, P)."""
-        if self._owners is None:
-            counts = torch.tensor([len(sample) for sample in self._samples])
-            self._owners = torch.repeat_interleave(counts).to(values.device)
-        return values.new_zeros(len(values), len(self.parameters)).index_add_(
-            1, self._owners, values)
+        """Return the sum over each parameter's values, (S, R, 4) -> (S, P)."""
+        if not self._samples:
+            return values.new_zeros(len(values), 0)
+        parts = values.split_with_sizes([len(sample) for sample in self._samples], dim=1)
+        return torch.stack([part.sum((1, 2)) for part in parts], dim=1)
 
 
-def _norms(gradients: list[Any]) -> list[Tensor]:
+def _norms(gradients: list[Tensor]) -> Sequence[Tensor]:
     """Return the norm of each gradient, ()."""
     if not gradients:
-        return []
+        return ()
     if all(gradient.dtype in _NARROW for gradient in gradients):
-        return list(torch._foreach_norm(gradients, 2, dtype=torch.float32))
+        found: Sequence[Tensor] = torch._foreach_norm(gradients, 2, dtype=torch.float32)
+        return found
     return [torch.linalg.vector_norm(gradient).double() for gradient in gradients]
 
 
 def _strided(tensor: Tensor) -> Tensor:
-    """Return a view of at most 1,024 spread values; of complex numbers both parts."""
+    """Return a view of runs of values, (R, 4), spread; of complex numbers both parts.
+
+    Of a small tensor each value is there four times.
+    """
     if tensor.is_complex():
         tensor = torch.view_as_real(tensor)
-    size, count = tensor.numel(), min(_VALUES, tensor.numel())
+    size = tensor.numel()
     extent = sum((n - 1) * stride
                  for n, stride in zip(tensor.shape, tensor.stride(), strict=True)) + 1
-    if extent == size:
-        # Without gaps, in whatever order the dimensions lie in memory.
-        return tensor.as_strided((count,), (coprime_stride(size, count),))
-    longest = max(range(tensor.dim()), key=lambda dim: tensor.shape[dim])
-    return tensor.movedim(longest, -1)[(0,) * (tensor.dim() - 1)][:count]
+    if extent != size:
+        # With gaps: along the longest dimension alone.
+        longest = max(range(tensor.dim()), key=lambda dim: tensor.shape[dim])
+        line = tensor.movedim(longest, -1)[(0,) * (tensor.dim() - 1)]
+        return line[:_RUNS].unsqueeze(1).expand(-1, _RUN)
+    # Without gaps, in whatever order the dimensions lie in memory.
+    if size <= _RUNS:
+        return tensor.as_strided((size, _RUN), (1, 0))
+    places = size - _RUN + 1
+    stride = max(_RUN, coprime_stride(places, _RUNS))
+    return tensor.as_strided((min(_RUNS, (places - 1) // stride + 1), _RUN), (stride, 1))
 
 
 def _ratio(move: float, size: float) -> float:

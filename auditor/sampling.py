@@ -1,4 +1,4 @@
-"""Small samples of large tensors, copied into one buffer: what a watched step pays for.
+"""Small samples of large tensors, kept until they are computed: what a watched step pays for.
 
 A sample is made of pairs: the same feature of two samples of the batch. It stands for the
 distribution of all values, and its pairs tell the spread over samples from that over features.
@@ -15,6 +15,10 @@ from torch import Tensor
 
 # How far the first value moves from pass to pass: a prime, so that all places come up.
 _TURN = 7919
+# Passes after which a sample begins at the same place again.
+_TURNS = 16
+# Shapes, at all turns, whose places are remembered.
+_MOST_PLACES = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,70 +65,75 @@ def coprime_stride(size: int, count: int) -> int:
     return stride
 
 
-class SampleBuffer:
-    """Samples of pairs of many tensors, one a row, in one preallocated tensor.
+class Samples:
+    """Samples of pairs of many tensors that wait to be computed together.
 
     Args:
-        values: Of a row, an even number.
-        rows: That fit.
-
-    Attributes:
-        counts: Pairs in each row that is taken.
+        values: Of a sample, an even number.
+        most: Samples that wait at once.
     """
 
-    def __init__(self, values: int, rows: int) -> None:
-        self.values = values
-        self.counts: list[int] = []
-        self._capacity = rows
-        self._buffer: Tensor | None = None
-        self._halves: list[Tensor] = []
+    def __init__(self, values: int, most: int) -> None:
+        self._values = values
+        self._most = most
+        self._taken: list[Tensor] = []
+        self._counts: list[int] = []
+        # Layers of one shape share them, and a training loop meets the same shapes again.
+        self._places: dict[tuple[torch.Size, int, torch.device], tuple[Tensor, int, bool]] = {}
 
     @property
     def full(self) -> bool:
-        """No row is left."""
-        return len(self.counts) >= self._capacity
+        """As many wait as may."""
+        return len(self._taken) >= self._most
 
-    def take(self, tensor: Tensor, turn: int) -> None:
-        """Copy a sample of a tensor of any layout into the next row.
+    def take(self, tensor: Tensor, turn: int) -> bool:
+        """Copy a sample of a tensor of any layout.
 
         Args:
-            tensor: Not empty; its first dimension is that of the samples.
+            tensor: Detached, and not empty; its first dimension is that of the samples.
             turn: Of the pass, so that each one takes other places.
-        """
-        rows = tensor.shape[0] if tensor.dim() else 1
-        plan = pairing(rows, tensor.numel() // rows, self.values)
-        if not (tensor.is_contiguous()
-                or tensor.dim() == 4
-                and tensor.is_contiguous(memory_format=torch.channels_last)):
-            tensor = tensor.contiguous()
-        place = tensor.storage_offset() + turn * _TURN % plan.slack
-        found = tensor.as_strided((2, plan.pairs), (plan.lag, plan.stride), place)
-        self._row(tensor.device, plan.pairs).copy_(found)
-
-    def drain(self) -> tuple[Tensor, Tensor, list[int]]:
-        """Return what was taken and let the rows be used again.
 
         Returns:
-            (R, 2, P) the pairs, zero where a row has fewer than P; valid until the next `take`.
-            (R, P) whether there is a pair. And the number of pairs of each row.
+            Whether the two of a pair belong to different samples: there are several.
         """
-        assert self._buffer is not None
-        counts, self.counts = self.counts, []
-        taken = self._buffer[: len(counts)]
-        pairs = taken.shape[2]
+        key = (tensor.shape, turn % _TURNS, tensor.device)
+        places, count, several = self._places.get(key) or self._new_places(*key)
+        # One call that allocates its result is cheaper than a view and a copy into a buffer.
+        self._taken.append(tensor.take(places))
+        self._counts.append(count)
+        return several
+
+    def drain(self) -> tuple[Tensor, Tensor, list[int]]:
+        """Return what was taken, and forget it.
+
+        Returns:
+            (R, 2, P) the pairs in float32, zero where a row has fewer than P. (R, P) whether there
+            is a pair. And the number of pairs of each row.
+        """
+        rows, self._taken = self._taken, []
+        counts, self._counts = self._counts, []
+        taken = torch.stack([row.to(rows[0].device, torch.float32) for row in rows])
         sizes = torch.tensor(counts, device=taken.device)
-        valid = torch.arange(pairs, device=taken.device) < sizes.unsqueeze(1)
-        if min(counts) < pairs:
-            # A row still holds what an earlier, larger tensor has left in it.
+        valid = torch.arange(taken.shape[2], device=taken.device) < sizes.unsqueeze(1)
+        if min(counts) < taken.shape[2]:
             taken.masked_fill_(~valid.unsqueeze(1), 0.0)
         return taken, valid, counts
 
-    def _row(self, device: torch.device, pairs: int) -> Tensor:
-        if self._buffer is None:
-            # What is made in inference mode could not be written to outside of it.
-            with torch.inference_mode(False):
-                self._buffer = torch.zeros(self._capacity, 2, self.values // 2, device=device)
-            self._halves = list(self._buffer.unbind())
-        row = self._halves[len(self.counts)]
-        self.counts.append(pairs)
-        return row if pairs == self.values // 2 else row[:, :pairs]
+    def _new_places(
+        self, shape: torch.Size, turn: int, device: torch.device,
+    ) -> tuple[Tensor, int, bool]:
+        """Return where pairs lie in the flat tensor, (2, P), how many, and whether they differ.
+
+        Where they are fewer than P, the first ones are repeated.
+        """
+        rows = shape[0] if shape else 1
+        plan = pairing(rows, shape.numel() // rows, self._values)
+        # What is made in inference mode is of no use outside of it.
+        with torch.inference_mode(False):
+            steps = torch.arange(self._values // 2, device=device) % plan.pairs
+            first = turn * _TURN % plan.slack + plan.stride * steps
+            places = torch.stack([first, first + plan.lag])
+        if len(self._places) >= _MOST_PLACES:
+            self._places.clear()
+        self._places[shape, turn, device] = found = places, plan.pairs, plan.lag > 0
+        return found

@@ -64,6 +64,7 @@ class StepRecorder:
         """
         activations = self.activations
         activations.batch_size = batch_size
+        activations.turn += 1
         # The first pass, and the one after something new has come up, see where units lie.
         activations.layouts = activations.unplaced or self._light is None
         activations.peaks = activations.layouts or self._passes % _PEAKS_EVERY == 0

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
 from auditor.activity import ActivationRecord
-from auditor.sampling import SampleBuffer, pairing
+from auditor.parametertrack import _strided
+from auditor.sampling import Samples, pairing
 from auditor.steprecorder import StepRecorder
 
 
@@ -139,6 +140,44 @@ def test_weights_that_an_optimizer_replaces_are_seen_to_move() -> None:
     assert recorder.parameters.update_ratios[0][0] == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("writes_to_data", [True, False])
+def test_what_is_done_to_weights_between_recorded_steps_is_not_the_next_ones_update(
+    writes_to_data: bool,
+) -> None:
+    model = nn.Linear(2, 2)
+    recorder = StepRecorder(model)
+    model(torch.ones(2, 2)).sum().backward()
+
+    def scale(factor: float) -> None:
+        with torch.no_grad():
+            (model.weight.data if writes_to_data else model.weight).mul_(factor)
+
+    for _ in range(2):
+        recorder.before_update()
+        scale(1.5)
+        recorder.after_update()
+        scale(4.0)
+
+    assert [ratios[0] for ratios in recorder.parameters.update_ratios] == [pytest.approx(0.5)] * 2
+
+
+def test_a_model_without_parameters_can_be_recorded() -> None:
+    recorder = StepRecorder(nn.ReLU())
+
+    recorder.before_update()
+    recorder.after_update()
+
+    assert recorder.parameters.gradient_norms == [[]]
+
+
+@pytest.mark.parametrize("size", [1, 3, 10, 256, 257, 700, 5000])
+def test_the_sample_of_a_weight_reaches_from_its_first_to_its_last_values(size: int) -> None:
+    sample = _strided(torch.arange(float(size)))
+
+    assert len(sample) <= 256
+    assert float(sample.min()) == 0 and float(sample.max()) >= 0.9 * (size - 1)
+
+
 @pytest.mark.parametrize("layout", ["transposed", "gaps"])
 def test_a_weight_of_any_layout_is_sampled_where_it_lies(layout: str) -> None:
     whole = torch.randn(40, 30)
@@ -185,24 +224,24 @@ def test_a_sample_lies_inside_and_reaches_to_the_end(rows: int, features: int) -
 
 def test_samples_of_any_layout_are_values_of_the_tensor() -> None:
     whole = torch.arange(4 * 6 * 8 * 8, dtype=torch.float32).reshape(4, 6, 8, 8)
-    buffer = SampleBuffer(64, 8)
+    samples = Samples(64, 8)
     tensors = [whole, whole[1:], whole.to(memory_format=torch.channels_last), whole[:, ::2],
                whole.transpose(0, 1), whole[:1, :1, :1, :3], whole[0, 0, 0]]
 
     for turn, tensor in enumerate(tensors):
-        buffer.take(tensor, turn)
-    taken, valid, _ = buffer.drain()
+        samples.take(tensor, turn)
+    taken, valid, _ = samples.drain()
 
     for row, tensor in enumerate(tensors):
         values = {float(v) for v in taken[row][:, valid[row]].flatten()}
         assert values <= set(tensor.flatten().tolist())
 
 
-def test_a_row_that_is_used_again_holds_nothing_of_before() -> None:
-    buffer = SampleBuffer(64, 1)
-    buffer.take(torch.ones(64, 4), 0)
-    buffer.drain()
+def test_a_sample_of_a_small_tensor_holds_each_pair_once() -> None:
+    samples = Samples(64, 1)
+    samples.take(torch.ones(64, 4), 0)
+    samples.drain()
 
-    buffer.take(torch.ones(2, 4), 0)
+    samples.take(torch.ones(2, 4), 0)
 
-    assert float(buffer.drain()[0].sum()) == 8
+    assert float(samples.drain()[0].sum()) == 8
