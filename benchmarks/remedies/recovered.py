@@ -28,9 +28,11 @@ class Row:
         member: Its name.
         right: Roots that were named rightly and have a fix with a remedy.
         helped: Of these, those with a fix that helps.
-        false: Fixes that were tried on a healthy member.
+        false: Findings of a healthy member, of any severity, whose fixes were tried.
         recovered: (mended - faulty) / (parent - faulty); NaN where it is not defined.
-        others: What became of the fixes of the right roots that have none that helps.
+        others: What became of the fixes of the right roots that have none that helps; the rules
+            that were tried on a healthy member.
+        healthy: The member has no fault.
     """
 
     member: str
@@ -39,14 +41,16 @@ class Row:
     false: int
     recovered: float
     others: str = ""
+    healthy: bool = False
 
     @property
     def says(self) -> str:
         """The row in words."""
+        if self.healthy:
+            return f"{self.false} findings were tried on this healthy member {self.others}".strip()
         share = "-" if math.isnan(self.recovered) else f"{self.recovered:.0%}"
         return (f"{self.helped} of {self.right} right findings have a fix that helps, "
-                f"recovered {share}" + (f", {self.false} on healthy" if self.false else "")
-                + (f" [{self.others}]" if self.others else ""))
+                f"recovered {share}" + (f" [{self.others}]" if self.others else ""))
 
 
 def row_of(member: Member, saved: Path, parent: Path | None) -> Row:
@@ -56,7 +60,9 @@ def row_of(member: Member, saved: Path, parent: Path | None) -> Row:
     report = json.loads(saved.read_text(encoding="utf-8"))
     roots = [f for f in report["findings"] if not f["causes"] and f["severity"] != "info"]
     if member.healthy:
-        return Row(member.name, 0, 0, sum(map(bool, map(_trials, roots))), math.nan)
+        tried = [f for f in report["findings"] if _trials(f)]
+        told = ", ".join(f["rule"] for f in tried)
+        return Row(member.name, 0, 0, len(tried), math.nan, told, healthy=True)
     right = [f for f in roots if f["rule"] in (*member.roots, *member.also) and _remedies(f)]
     helped = [f for f in right if _trials(f) and _trials(f)[0]["status"] == "helps"]
     recovered = math.nan
@@ -68,20 +74,22 @@ def row_of(member: Member, saved: Path, parent: Path | None) -> Row:
 
 def table(rows: Sequence[Row]) -> str:
     """Return the table as Markdown, with its sums."""
+    faulty = [row for row in rows if not row.healthy]
     lines = ["| member | right | helped | recovered |", "|---|---|---|---|"]
     for row in sorted(rows, key=lambda row: row.member):
-        if row.right or row.false:
+        if row.right:
             share = "" if math.isnan(row.recovered) else f"{row.recovered:.0%}"
             lines.append(f"| {row.member} | {row.right} | {row.helped} | {share} |")
     right, helped = sum(row.right for row in rows), sum(row.helped for row in rows)
     shares = [row.recovered for row in rows if not math.isnan(row.recovered)]
     return "\n".join([
         *lines, "",
-        f"- members {len(rows)}, right findings that a remedy exists for {right}, with a fix that "
-        f"helps {helped} ({helped / max(right, 1):.0%})",
+        f"- faulty members {len(faulty)}, right findings that a remedy exists for {right}, with a "
+        f"fix that helps {helped} ({helped / max(right, 1):.0%})",
         f"- recovered of the gap to the healthy parent: median "
         f"{statistics.median(shares or [math.nan]):.0%} over {len(shares)} members",
-        f"- fixes tried on healthy members: {sum(row.false for row in rows)}",
+        f"- findings of healthy members whose fixes were tried: {sum(row.false for row in rows)}"
+        f" over {sum(row.healthy for row in rows)} members",
     ])
 
 
