@@ -9,9 +9,10 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from auditor import batches, heap, plan, worktime
+from auditor import batches, plan, worktime
 from auditor.errors import AuditorError, TargetError
 from auditor.facts import ModelFacts, model_facts, unjudged_report
+from auditor.heap import HEAP
 from auditor.isolation import seeded, undisturbed, warned_once
 from auditor.journal import Journal
 from auditor.judge import Limits, judge, summaries
@@ -201,7 +202,7 @@ class Session:
             target=self._target, batches=store, note=note, seed=self._settings.seed,
             deadline=deadline, earlier=self._observations, step_seconds=step_seconds,
         )
-        heap.give_back()
+        HEAP.give_back()
         begin = time.perf_counter()
         status, reason, trace = "measured", "", ""
         try:

@@ -22,6 +22,7 @@ from auditor import batches as batch_tools
 from auditor import worktime
 from auditor.errors import TargetError
 from auditor.failure import explain_failure
+from auditor.heap import HEAP
 from auditor.isolation import seeded
 from auditor.models import uncompiled
 from auditor.schedule import Schedule, schedule_of
@@ -114,6 +115,8 @@ class Bench:
         Raises:
             TargetError: The user's code failed.
         """
+        # The last step's activations are gone by now.
+        HEAP.tidy()
         if self.changes.batch is not None:
             batch = self.changes.batch(batch)
         try:

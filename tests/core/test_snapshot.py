@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from auditor import heap, snapshot
+from auditor.heap import HEAP
 from auditor.isolation import seeded
 from auditor.shelf import Laid, Shelf
 from auditor.snapshot import Snapshot
@@ -93,10 +94,10 @@ def test_where_no_file_can_be_written_the_copy_stays_in_memory(
 def test_giving_memory_back_is_harmless_where_it_is_not_possible(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    heap.give_back()
+    HEAP.give_back()
     monkeypatch.setattr("sys.platform", "darwin")
     heap._trim.cache_clear()
 
-    heap.give_back()
+    HEAP.give_back()
 
     heap._trim.cache_clear()
