@@ -12,7 +12,6 @@ import time
 from functools import lru_cache
 from typing import Any
 
-
 # Seconds of CPU time; giving back and taking anew costs about a hundredth of that.
 _EVERY = 1.0
 
