@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from auditor import batches, task
-from auditor.errors import TargetError
 from auditor.losscall import LossCall, LossCalls
 from auditor.recorder import watching
 from auditor.trial import Bench, evaluating
@@ -41,6 +40,9 @@ def skill(bench: Bench, read: Sequence[Any], chance: float | None) -> Skill:
         bench: Its model answers.
         read: Stored batches.
         chance: Share of the commonest class; None where numbers are asked for.
+
+    Raises:
+        TargetError: The user's code failed.
     """
     calls = [call for batch in read if (call := _answered(bench, batch)) is not None]
     return _of_numbers(calls) if chance is None else _of_classes(calls, chance)
@@ -48,12 +50,8 @@ def skill(bench: Bench, read: Sequence[Any], chance: float | None) -> Skill:
 
 def _answered(bench: Bench, batch: Any) -> LossCall | None:
     calls = LossCalls()
-    try:
-        with evaluating(bench.model), watching(bench.model, calls):
-            bench.loss(batches.private(batch))
-    except TargetError:
-        # A step that calls backward itself cannot run without gradients.
-        return None
+    with evaluating(bench.model), watching(bench.model, calls):
+        bench.loss(batches.private(batch))
     described = task.describe(calls.calls)
     return described.main if described else None
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from auditor import batches, task
+from auditor.errors import TargetError
 from auditor.isolation import seeded
 from auditor.observation import Quantity
 from auditor.probe import Cost, NotApplicable, OutOfTime, ProbeContext
@@ -97,10 +98,14 @@ class Information:
             return
         with seeded(context.seed):
             bench = Bench(context.target)
+            problem = _cannot_answer(bench, learned[0], context.seed)
+            if problem:
+                context.note.absent(problem, *names)
+                return
             try:
                 seen = _learned_by_heart(bench, learned, chance, context)
-            except OutOfTime as problem:
-                context.note.missed(str(problem), *names)
+            except OutOfTime as late:
+                context.note.missed(str(late), *names)
                 return
             unseen = skill(bench, tested, chance)
         context.note.measure("learned_skill", seen.value)
@@ -134,6 +139,17 @@ def _numbers(samples: Samples, look: FirstLook) -> Tensor | None:
     if target.numel() != samples.count or main.input.numel() != samples.sizes[0]:
         return None
     return target.reshape(-1) if _reaches_the_loss(samples, look) else None
+
+
+def _cannot_answer(bench: Bench, batch: Any, seed: int) -> str:
+    """Return why the model cannot be evaluated; empty when it can."""
+    try:
+        with seeded(seed):
+            skill(bench, [batch], None)
+    except TargetError as problem:
+        # For example a training step that calls backward itself.
+        return f"the training step cannot be evaluated: {problem.message}"
+    return ""
 
 
 def _commonest(labels: Tensor) -> float:
