@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean
 
-from auditor.comparison import gain_of, is_open, outcome
-from auditor.counterfactual import MORE_SEEDS, SEEDS, Lab, Runs
+from auditor.comparison import gain_of, is_near, is_open, outcome
+from auditor.counterfactual import MORE_SEEDS, MOST_SEEDS, SEEDS, Lab, Runs
 from auditor.finding import Finding, TrialOutcome
 from auditor.remedy import Mended
 from auditor.report import JointFix, JointTrial
@@ -56,10 +56,11 @@ def try_on_top(lab: Lab, one: Candidate, beside: Sequence[Mended]) -> None:
     after = lab.runs(mended_path, mended_path)
     # Without a score both are judged by the user's loss on the mended path.
     on_mended = judges_both(one.mended) or not (same_loss or after.score_name or after.problem)
-    for seeds in (SEEDS, MORE_SEEDS):
+    for seeds in (SEEDS, MORE_SEEDS, MOST_SEEDS):
         before = lab.runs(path, mended_path if on_mended else path, seeds)
         after = lab.runs(mended_path, mended_path, seeds)
-        if not is_open(before, after, same_loss=same_loss):
+        needs_more = is_open if seeds < MORE_SEEDS else is_near
+        if not needs_more(before, after, same_loss=same_loss):
             break
     one.outcome = outcome(before, after, same_loss=same_loss, steps=lab.steps)
     if one.outcome.status != "untried":

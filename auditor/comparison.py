@@ -35,6 +35,7 @@ class Measured:
         gain: Mean over seeds and batches; positive is better.
         status: "helps", "no-effect" or "harms" by this measure alone.
         is_clear: The gain is far larger than it has to be.
+        is_near: The gain is large enough and the seeds agree, but it varies too much to be sure.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Measured:
     gain: float
     status: TrialStatus
     is_clear: bool = False
+    is_near: bool = False
 
 
 def measures(before: Runs, after: Runs, *, same_loss: bool) -> list[Measured]:
@@ -104,6 +106,14 @@ def is_open(before: Runs, after: Runs, *, same_loss: bool) -> bool:
     return said == "helps" and not any(one.is_clear for one in found if one.status == said)
 
 
+def is_near(before: Runs, after: Runs, *, same_loss: bool) -> bool:
+    """Tell whether a gain is large enough on all seeds and varies too much to be sure of it."""
+    if after.problem or before.problem:
+        return False
+    found = measures(before, after, same_loss=same_loss)
+    return verdict(found) == "no-effect" and any(one.is_near for one in found)
+
+
 def gain_of(before: Runs, after: Runs, *, same_loss: bool) -> float:
     """Return how much better `after` is, for ranking: by the first measure."""
     if after.problem:
@@ -120,21 +130,31 @@ def _measured(
     flat = [gain for seed in gains for gain in seed]
     if not flat:
         return Measured(name, (), (), 0.0, "no-effect")
+    mean, status = _finite_mean(flat), _status(gains, flat, least)
     return Measured(
-        name, tuple(fmean(seed) for seed in before), tuple(fmean(seed) for seed in after),
-        _finite_mean(flat), _status(gains, flat, least), _finite_mean(flat) > _CLEAR * least)
+        name, tuple(fmean(seed) for seed in before), tuple(fmean(seed) for seed in after), mean,
+        status, mean > _CLEAR * least,
+        status == "no-effect" and mean > least and _agree(_means(gains), 1))
 
 
 def _status(gains: Sequence[Sequence[float]], flat: Sequence[float], least: float) -> TrialStatus:
-    means = [_finite_mean(seed) for seed in gains]
+    means = _means(gains)
     mean = fmean(means)
     # The batches of one run share its luck, so the runs are compared as well.
     limit = max(least, _ERRORS * _standard_error(flat), _ERRORS * _standard_error(means))
-    better, worse = (sum(sign * mean > 0 for mean in means) for sign in (1, -1))
-    agree = max(_AGREE * len(means), min(len(means), SEEDS))
-    if better >= agree and mean > limit:
+    if mean > limit and _agree(means, 1):
         return "helps"
-    return "harms" if worse >= agree and mean < -limit else "no-effect"
+    return "harms" if mean < -limit and _agree(means, -1) else "no-effect"
+
+
+def _means(gains: Sequence[Sequence[float]]) -> list[float]:
+    return [_finite_mean(seed) for seed in gains]
+
+
+def _agree(means: Sequence[float], sign: int) -> bool:
+    """Tell whether enough seeds point the same way."""
+    needed = max(_AGREE * len(means), min(len(means), SEEDS))
+    return sum(sign * mean > 0 for mean in means) >= needed
 
 
 def _standard_error(values: Sequence[float]) -> float:

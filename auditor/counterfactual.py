@@ -24,6 +24,8 @@ from auditor.trial import Bench, evaluating
 SEEDS = 2
 # What a comparison that is not clear after the first seeds gets.
 MORE_SEEDS = 4
+# What has a gain that is large enough, but other on every seed, gets as many.
+MOST_SEEDS = 8
 JUDGES = 6
 # A judging batch holds at least that many samples, and the training batches are at least twice as
 # many as those that judge; else they judge as well.
