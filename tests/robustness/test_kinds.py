@@ -252,7 +252,7 @@ def as_is(output: Any) -> Any:
 KINDS: dict[str, Callable[[], Target]] = {
     "plain": lambda: classifier(mlp),
     "10,000 modules": lambda: classifier(lambda: wide(10_000)),
-    "300 layers deep": lambda: classifier(lambda: Deep(300), lr=1e-3),
+    "1,000 layers deep": lambda: classifier(lambda: Deep(1000), lr=1e-3),
     "one layer called often": lambda: classifier(lambda: Repeated(1)),
     "one weight in many layers": lambda: classifier(lambda: Repeated(6)),
     "complex weights": lambda: classifier(Complex),
@@ -288,7 +288,7 @@ HOPELESS: dict[str, Callable[[], Target]] = {
     "meta tensors": lambda: classifier(lambda: mlp().to("meta")),
 }
 # They take a second or more each and hide nothing that a small one does not show.
-SLOW = {"10,000 modules", "300 layers deep"}
+SLOW = {"10,000 modules", "1,000 layers deep"}
 
 
 @pytest.mark.parametrize("kind", KINDS)
