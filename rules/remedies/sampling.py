@@ -151,10 +151,10 @@ def _labels(loader: DataLoader[Any]) -> Tensor:
         raise CannotMend("the loader has a sampler of its own, or too many samples to read")
     read = [batches.split(batch).target for batch in DataLoader(
         loader.dataset, batch_size=loader.batch_size, collate_fn=loader.collate_fn)]
-    if not all(isinstance(t, Tensor) and t.dim() == 1 and not t.is_floating_point()
-               for t in read):
+    if not all(isinstance(t, Tensor) and t.dim() and t.numel() == len(t)
+               and bool((t == t.round()).all()) for t in read):
         raise CannotMend("the targets are not one class a sample")
-    labels = torch.cat(read).cpu().long()
+    labels = torch.cat(read).cpu().long().flatten()
     if len(labels) != count or int(labels.min()) < 0:
         raise CannotMend("the targets are not one class a sample")
     return labels

@@ -464,6 +464,30 @@ def test_balanced_batches_hold_every_class_equally_often() -> None:
     assert float(share) == pytest.approx(0.5, abs=0.05)
 
 
+@pytest.mark.parametrize("name", ["class-weights", "balanced-sampling"])
+def test_a_rare_class_of_two_is_mended_under_a_binary_loss(name: str) -> None:
+    def as_float(seed: int) -> tuple[Tensor, Tensor]:
+        x, y = rare(seed)
+        return x, y.float()[:, None]
+
+    audited = made(lambda: mlp(outputs=1), as_float(0), lr=3e-3, batch_size=50, val=as_float(1),
+                   loss_fn=nn.BCEWithLogitsLoss())
+    case = case_of(name, audited, measured={"class_weights": "0.515, 16.7"})
+    one = Candidate(case.finding, 0, REMEDIES[name]().mend(case))
+
+    try_on_top(Lab(audited, case.batches, seed=0, steps=60, deadline=math.inf), one, [])
+
+    assert one.outcome.status == "helps"
+    assert "mean recall" in one.outcome.after
+
+
+def test_class_weights_do_not_fit_a_loss_of_numbers() -> None:
+    audited = made(lambda: mlp(outputs=1), numbers(), loss_fn=nn.MSELoss())
+
+    with pytest.raises(CannotMend):
+        mend("class-weights", audited, measured={"class_weights": "0.515, 16.7"})
+
+
 @pytest.mark.parametrize(("optimizer", "wanted"), [(SGD, 0.04), (torch.optim.Adam, 0.02)])
 def test_a_larger_batch_comes_with_its_rate(optimizer: type, wanted: float) -> None:
     audited = made(mlp, data(3000), optimizer=optimizer, lr=0.01, batch_size=20)
