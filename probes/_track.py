@@ -25,7 +25,7 @@ from auditor.snapshot import Snapshot
 from auditor.trial import Bench, Changes, Outcome, run
 
 EVALUATED = 6
-_LOOKS = 4
+_LOOKS = 16
 # Reading batches may take this part of a probe's time.
 _FETCH_SHARE = 0.25
 _FIRST_BATCHES = 8
@@ -59,6 +59,11 @@ class Run:
     def loss(self) -> float:
         """Mean loss on the evaluation batches at the end."""
         return fmean(self.after) if self.after else math.inf
+
+    @property
+    def standard_error(self) -> float:
+        """Of that mean; 0 for a single batch."""
+        return _spread(self.after) / math.sqrt(max(len(self.after), 1))
 
 
 class Track:

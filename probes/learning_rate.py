@@ -138,11 +138,16 @@ class _Look:
         return [lr for lr in dict.fromkeys(rates) if lr > 0]
 
     def _memorised(self, rates: list[float]) -> list[float]:
-        """Return what each of the rates learns of a tiny subset, as a share."""
+        """Return what each of the rates surely learns of a tiny subset, as a share.
+
+        Two standard errors are taken off: the loss may shuffle its samples, or draw its targets.
+        """
         if not rates:
             return []
         track = Track(self.context, 1, only=subset(self.context.batches.train(1)))
-        return [track.share_learned(track.go(lr, _MEMORISING_STEPS)) for lr in rates]
+        runs = [track.go(lr, _MEMORISING_STEPS) for lr in rates]
+        return [track.share_learned(run) - 2 * run.standard_error / track.whole
+                if track.whole and run.after else track.share_learned(run) for run in runs]
 
     def _note_comparison(self, track: Track, raced: Race, look: CloserLook) -> None:
         note, found = self.context.note, look.found

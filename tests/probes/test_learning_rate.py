@@ -17,7 +17,7 @@ from auditor.isolation import seeded
 from auditor.observation import Measurement, Observation
 from auditor.probe import Notebook, OutOfTime, ProbeContext
 from auditor.store import BatchStore
-from auditor.target import Target
+from auditor.target import Target, WithLossFunction
 
 LearningRate = import_module("auditor.probes.learning_rate").LearningRate
 sweep = import_module("auditor.probes._sweep").sweep
@@ -129,6 +129,15 @@ def test_units_that_die_only_at_the_users_rate_are_counted() -> None:
 
     assert killed[0] > 0.3
     assert killed[1] == 0.0
+
+
+def test_answers_that_are_shuffled_in_every_step_are_not_known_by_heart() -> None:
+    def shuffled(output: Tensor, y: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(output[torch.randperm(len(output))], y)
+
+    seen = observe("learning_rate", setup(3e-2, compute=WithLossFunction(shuffled)))
+
+    assert float(seen.value("best_descent") or 0) < 0.01
 
 
 def test_the_flat_range_holds_the_suggestion() -> None:
