@@ -18,8 +18,8 @@ left out when `torch-lr-finder` or `lightning` is not installed.
 
 The numbers of the probe were chosen on set-ups of their own, like those of
 `learning_rate_development.py` (other models, data and seeds); `--development` prints the table of
-those. The set-ups judged here served earlier versions of the probe to be checked on, so they are
-known by sight; no number was fitted to them.
+those. The set-ups judged here served earlier versions of the probe to be checked on, and were seen
+while those were developed.
 """
 
 from __future__ import annotations
