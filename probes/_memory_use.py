@@ -26,7 +26,8 @@ def saved_bytes(bench: Bench, batch: Any) -> int:
             storage = tensor.untyped_storage()
             if storage.data_ptr() not in own:
                 seen[storage.data_ptr()] = storage.nbytes()
-        return tensor
+        # An output that is saved with its graph would hold itself, and all of the model, for ever.
+        return tensor.detach()
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         loss = bench.loss(batches.private(batch)).loss

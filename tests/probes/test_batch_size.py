@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -112,6 +114,21 @@ def test_saved_memory_grows_in_a_straight_line() -> None:
     slope = (sizes[1] - sizes[0]) / 2
 
     assert sizes[2] == pytest.approx(sizes[0] + 62 * slope, rel=0.02)
+
+
+def test_nothing_of_the_model_outlives_the_measurement_of_its_memory() -> None:
+    def net() -> nn.Module:
+        # The outputs of both activations are saved for their own backward pass.
+        return nn.Sequential(nn.Linear(10, 8), nn.ReLU(), nn.Linear(8, 1), nn.Tanh())
+
+    with seeded(0):
+        bench = Bench(target(net, X, Y, nn.MSELoss()))
+        weight = weakref.ref(next(bench.model.parameters()))
+        saved_bytes(bench, (X[:4].clone(), Y[:4].clone()))
+    del bench
+    gc.collect()
+
+    assert weight() is None
 
 
 def test_the_table_holds_powers_of_two_with_scaled_rates() -> None:
