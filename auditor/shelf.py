@@ -33,12 +33,18 @@ class Laid:
     dtype: torch.dtype
 
     def put_into(self, tensor: Tensor) -> None:
-        """Copy it into a tensor of the same shape."""
+        """Copy it into a tensor of the same shape.
+
+        Raises:
+            OSError: The file does not hold it any more.
+        """
         if not _is_plain(tensor) or tensor.dtype != self.dtype:
             tensor.copy_(self.tensor())
             return
         self.file.seek(self.offset)
-        self.file.readinto(_bytes_of(tensor))  # type: ignore[attr-defined]
+        memory = _bytes_of(tensor)
+        if self.file.readinto(memory) != memory.nbytes:  # type: ignore[attr-defined]
+            raise OSError("a copy of a tensor cannot be read back from its temporary file")
 
     def tensor(self) -> Tensor:
         """Return it as a new tensor."""

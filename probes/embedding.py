@@ -130,8 +130,10 @@ def _margin(bench: Bench, batch: Any) -> float | None:
     """Return the margin of a triplet loss; None when the metric loss has none.
 
     Raises:
-        NotApplicable: The loss compares no embeddings.
+        NotApplicable: The loss compares no embeddings, or the model cannot be watched.
     """
+    if isinstance(bench.model, torch.jit.ScriptModule):
+        raise NotApplicable("a scripted model takes no hooks, so that its outputs are not seen")
     listener, distances = LossListener(), _Distances()
     handle = bench.model.register_forward_hook(distances.keep)
     try:
