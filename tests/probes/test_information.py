@@ -1,14 +1,18 @@
-"""What the probe of the targets' information says when the user's model fails on its way."""
+"""The probe of what the inputs tell of the targets, and a user's model that fails on its way."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 import torch
 from builders import observe, target
+from tables import CLASSES, N, mlp, number, table
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
 from auditor.errors import TargetError
-from auditor.target import Target
+from auditor.target import Target, WithTrainingStep
 
 
 class RaisesInEval(nn.Module):
@@ -48,3 +52,63 @@ def test_a_model_that_cannot_be_evaluated_is_not_judged_and_the_reason_is_told()
 def test_a_single_failing_evaluation_is_not_passed_over() -> None:
     with pytest.raises(TargetError, match="no such table"):
         observe("information", without_information(5))
+
+
+@pytest.mark.parametrize("shuffled", [True, False])
+def test_shuffled_numbers_are_learned_by_heart_only(shuffled: bool) -> None:
+    g = torch.Generator().manual_seed(3)
+    x = torch.randn(900, 16, generator=g)
+    y = (x[:, :1] * x[:, 1:2] + x[:, 2:3]).tanh()
+    y[:400] = y[:400][torch.randperm(400, generator=g)] if shuffled else y[:400]
+
+    def net() -> nn.Module:
+        return nn.Sequential(nn.Linear(16, 128), nn.ReLU(), nn.Linear(128, 1))
+
+    seen = observe("information", target(
+        net, x[:400], y[:400], nn.MSELoss(), lr=1e-2, val=(x[400:], y[400:])))
+    p, learned, unseen = (float(seen.value(name) or 0) for name in (
+        "dependence_p", "learned_skill", "unseen_skill_high"))
+
+    assert (p > 0.01 and learned > 0.5 and unseen < 0.15) is shuffled
+
+
+def test_a_constant_target_is_told_from_an_idle_one() -> None:
+    x, _ = table()
+    y = torch.ones(N, 1)
+    constant = observe("information", target(lambda: mlp(1), x, y, nn.MSELoss()))
+
+    def step(model: nn.Module, batch: Any) -> Tensor:
+        return F.mse_loss(model(batch[0]), batch[0][:, :1])
+
+    idle: Target = target(lambda: mlp(1), x, y, compute=WithTrainingStep(step))
+
+    assert constant.value("target_is_constant") is True
+    assert observe("information", idle).value("target_is_constant") is False
+
+
+def test_shuffled_labels_are_learned_by_heart_only() -> None:
+    x, y = table(samples=1200)
+    x = torch.cat([x, torch.randn(1200, 30, generator=torch.Generator().manual_seed(3))], dim=1)
+
+    def wide() -> nn.Module:
+        return nn.Sequential(nn.Linear(36, 256), nn.ReLU(), nn.Linear(256, CLASSES))
+
+    random = y[torch.randperm(1200, generator=torch.Generator().manual_seed(4))]
+    true, shuffled = (
+        observe("information", target(wide, x, labels, lr=1e-2, val=(x[800:], labels[800:])))
+        for labels in (y, random))
+
+    assert number(true, "dependence_p") <= 0.01
+    assert number(shuffled, "dependence_p") > 0.01
+    assert number(shuffled, "learned_skill") > 0.5
+
+
+def test_labels_that_are_slow_to_learn_by_heart_get_more_rounds() -> None:
+    x = torch.randn(1200, 36, generator=torch.Generator().manual_seed(0))
+    y = torch.randint(0, CLASSES, (1200,), generator=torch.Generator().manual_seed(1))
+    found = observe("information", target(
+        lambda: nn.Sequential(nn.Linear(36, 128), nn.ReLU(), nn.Linear(128, CLASSES)), x, y,
+        lr=3e-4, val=(-x[:400], y[400:800])))
+
+    assert number(found, "learned_skill") > 0.5
+    assert number(found, "unseen_skill_high") < 0.15
