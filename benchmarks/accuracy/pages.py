@@ -49,11 +49,11 @@ def said(entry: RuleScore, false: int, healthy: int, audits: int, when: str) -> 
     if entry.members:
         found = f"it was named as the root in {entry.root} of {entry.members} audits with its fault"
     else:
-        found = "no member had its fault"
+        found = "none of the audited members had its fault"
     beside = entry.wrong - min(false, entry.wrong)
     missed = ", ".join(name for name, _ in entry.instead.most_common(2))
-    return (f"{_BEGIN} ({when}) {found}, raised an alarm in {false} of {healthy} audits of healthy "
-            f"set-ups, and stood beside or in place of another fault in {beside} of "
+    return (f"{_BEGIN} ({when}) {found}. It was a false alarm in {false} of {healthy} audits of "
+            f"healthy set-ups, and stood beside or in place of another fault in {beside} of "
             f"{audits - healthy}." + (f" Named instead: {missed}." if missed else ""))
 
 

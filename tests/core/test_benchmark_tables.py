@@ -53,8 +53,8 @@ def test_a_page_says_once_what_the_accuracy_benchmark_found(tmp_path: Path) -> N
     assert page.read_text() == (
         "# dying-relu\n\n## When it may be wrong\n\nSeldom.\n"
         "In the accuracy benchmark (today, here) it was named as the root in 0 of 1 audits with "
-        "its fault, raised an alarm in 1 of 1 audits of healthy set-ups, and stood beside or in "
-        "place of another fault in 0 of 1. Named instead: lr-too-high.\n"
+        "its fault. It was a false alarm in 1 of 1 audits of healthy set-ups, and stood beside or "
+        "in place of another fault in 0 of 1. Named instead: lr-too-high.\n"
         "\n## Fix\n\nNone.\n")
 
 
