@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +23,8 @@ BATCH_SIZE_NAMES = (
     "batch_size", "BATCH_SIZE", "train_batch_size", "TRAIN_BATCH_SIZE", "BATCH", "bs", "BS",
 )
 _BATCH_SIZE = 32
+# Where torch's handler of a worker's death comes from.
+_DEATHS = "torch.utils.data._utils.signal_handling"
 
 
 @dataclass(frozen=True)
@@ -156,3 +160,16 @@ def _private(value: Any, memo: dict[int, Any]) -> Any:
 
 def _is_sampler(value: Any) -> bool:
     return isinstance(value, torch.utils.data.Sampler)
+
+
+def tell_deaths_when_asked() -> None:
+    """Let the death of a loader's worker be told when a batch is asked for, and only then.
+
+    Once a loader has workers, torch raises their death out of a signal handler, in the middle of
+    whatever runs: a training step, or our own code. A loader that waits for a batch finds it too.
+    """
+    number = getattr(signal, "SIGCHLD", None)
+    if number is None or threading.current_thread() is not threading.main_thread():
+        return
+    if getattr(signal.getsignal(number), "__module__", "") == _DEATHS:
+        signal.signal(number, signal.SIG_DFL)

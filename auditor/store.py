@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from auditor import batches
 from auditor.errors import TargetError
 from auditor.isolation import seeded
-from auditor.loaders import private_loader
+from auditor.loaders import private_loader, tell_deaths_when_asked
 from auditor.usercode import user_code
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ class Pass:
             with user_code(doing, seconds=FETCH_SECONDS):
                 if self._iterator is None:
                     self._iterator = iter(self.loader)
+                    tell_deaths_when_asked()
                 fetched = next(self._iterator, _END)
         except TargetError as problem:
             # What is left of an iterator that failed must not pass for the end of the data.

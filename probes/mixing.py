@@ -82,7 +82,8 @@ class _Exchange:
         try:
             self.whole = evaluate(bench, batch, seed=seed, samples=self.count)
         except TargetError as problem:
-            raise NotApplicable("the model does not run on a part of the batch") from problem
+            raise NotApplicable(
+                f"the model does not run on a part of the batch: {problem.message}") from problem
         self.main = _main(self.whole, self.count)
         again = evaluate(bench, batch, seed=seed)
         everything = list(range(self.count))
@@ -110,7 +111,8 @@ class _Exchange:
         try:
             outputs = evaluate(self.bench, batches.select(self.batch, kept), seed=self.seed).model
         except TargetError as problem:
-            raise NotApplicable("the model does not run on a part of the batch") from problem
+            raise NotApplicable(
+                f"the model does not run on a part of the batch: {problem.message}") from problem
         if self.main >= len(outputs) or outputs[self.main].shape[0] != len(kept):
             raise NotApplicable("the output of a part of the batch has another form")
         return outputs[self.main]

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
+import sys
+import time
 import weakref
 from collections.abc import Iterator
 from typing import Any
@@ -187,3 +191,30 @@ def test_validation_batches_are_optional() -> None:
 
     assert BatchStore(of(lambda: [(X, Y)])).val(3) == []
     assert len(with_val.val(3)) == 2 and with_val.val_exhausted
+
+
+class Deadly(Dataset[tuple[Tensor, int]]):
+    """Kills the process that reads one of the samples."""
+
+    def __len__(self) -> int:
+        return 40
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        if index == 8:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return X[index], index % 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no signals for the death of a process")
+def test_the_death_of_a_loaders_worker_is_told_where_a_batch_is_asked_for_and_only_there() -> None:
+    store = BatchStore(of(lambda: DataLoader(Deadly(), batch_size=4, num_workers=1)))
+    try:
+        store.train(1)
+        # The worker reads ahead and dies by now. A handler of the signal would raise in here.
+        until = time.monotonic() + 1.0
+        while time.monotonic() < until:
+            pass
+        with pytest.raises(TargetError, match="exited unexpectedly"):
+            store.train(10)
+    finally:
+        store.close()
