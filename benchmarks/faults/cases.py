@@ -145,10 +145,13 @@ MEDDLES = (
         """, 0, "", 6),
 )
 
+# So that the signal comes in time on a fast machine, too.
+SLOWLY = forward("time.sleep(0.05)")
 OUTSIDE = (
     Case("Ctrl-C while it is loaded", "time.sleep(5)", 130, "interrupted", 0,
          signal=signal.SIGINT, after="loading"),
-    Case("Ctrl-C during a probe", "", 130, "interrupted", 1, signal=signal.SIGINT, after="[3/"),
+    Case("Ctrl-C during a probe", SLOWLY, 130, "interrupted", 1, signal=signal.SIGINT,
+         after="[3/"),
     Case("Ctrl-C that the target swallows", forward(f"""
         if is_time({_LATER}):
             signal.signal(signal.SIGINT, lambda *_: None)
@@ -156,9 +159,9 @@ OUTSIDE = (
             for _ in range(10000):
                 time.sleep(1)
         """), 130, "interrupted", 1, signal=signal.SIGINT, after="swallows"),
-    Case("SIGTERM during a probe", "", 130, "interrupted", 1, signal=signal.SIGTERM,
+    Case("SIGTERM during a probe", SLOWLY, 130, "interrupted", 1, signal=signal.SIGTERM,
          after="[3/"),
-    Case("kill -9 of the worker", forward("time.sleep(0.05)"), 3, "SIGKILL", 1,
+    Case("kill -9 of the worker", SLOWLY, 3, "SIGKILL", 1,
          signal=-signal.SIGKILL, after="[3/"),
     Case("disk full: no report can be written", "", 2, "cannot be written",
          arguments=("-o", "report.html"), shell="ulimit -f 16; "),

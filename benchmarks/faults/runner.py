@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.faults.case import Case
+from benchmarks.faults.cases import SLOWLY
 
 # Nothing may take longer: the target may load for two minutes, and hang as long.
 _LONGEST = 400.0
@@ -75,8 +76,8 @@ class Moment:
 
 def kill_at(moment: Moment, budget: float) -> Row:
     """Kill the worker at a moment, wherever it is then."""
-    case = Case(f"kill -9 of the worker {moment.delay:.2f} s after '{moment.stage}'", "", 3, "",
-                0, signal=-signal.SIGKILL, after=moment.stage, delay=moment.delay)
+    case = Case(f"kill -9 of the worker {moment.delay:.2f} s after '{moment.stage}'",
+                SLOWLY, 3, "", 0, signal=-signal.SIGKILL, after=moment.stage, delay=moment.delay)
     row = run(case, budget)
     if row.code == 0 and row.wrong == "exit code 0, not 3":
         return replace(row, told="it was done before", wrong="")
@@ -101,7 +102,9 @@ def _audited(case: Case, folder: Path, budget: float) -> tuple[int, str, str]:
     environment.pop("AUDITOR_IN_PROCESS", None)
     running = subprocess.Popen(
         ["bash", "-c", command], cwd=folder, env=environment, text=True, errors="replace",
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        # A benchmark that runs in the background has the interrupt ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     errors: list[str] = []
     reader = threading.Thread(target=_read, args=(running, case, errors), daemon=True)
     reader.start()
