@@ -44,7 +44,8 @@ class Page:
         for part in parts:
             head = Text(between if lines[-1] else "")
             longer = lines[-1].copy().append_text(head).append_text(part)
-            if lines[-1] and len(longer) > room:
+            # The line may have to end with what comes between.
+            if lines[-1] and len(longer) + len(between.rstrip()) > room:
                 lines[-1].append(between.rstrip())
                 lines.append(part.copy())
             else:

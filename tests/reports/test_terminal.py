@@ -70,6 +70,14 @@ def test_a_line_that_is_too_long_is_broken_in_the_middle_and_between_parts() -> 
     assert lines[-2:] == ["model.py: DeepGate, 58.9 k parameters, cpu,", "  12.3 s, seed 0"]
 
 
+@pytest.mark.parametrize("width", range(36, 60))
+def test_at_every_width_the_last_line_is_broken_between_its_parts(width: int) -> None:
+    lines = _print(healthy(), width).splitlines()
+    begin = max(i for i, line in enumerate(lines) if not line.startswith(" "))
+
+    assert all(line.endswith(",") for line in lines[begin:-1])
+
+
 def test_the_curves_of_a_trial_stand_on_one_scale() -> None:
     assert "▁▁▁▁▁ as it is, ▁▃▆██ mended (accuracy, 0.1 to 0.87)" in _print(failing())
 
