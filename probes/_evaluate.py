@@ -17,6 +17,8 @@ from auditor.observation import Json
 from auditor.recorder import watching
 from auditor.trial import Bench, evaluating
 
+from ._gradient_shares import row_by_row
+
 # A term beside the main loss (a penalty) makes the total differ by more than rounding.
 _SAME = 1e-3
 # What the model puts out is kept up to so many bytes.
@@ -140,30 +142,6 @@ def gap(val: Evaluation, train: Evaluation) -> tuple[float, float]:
     return mean, mean / error if error > 0 else 0.0
 
 
-def gradient_shares(calls: Sequence[LossCall]) -> tuple[float, float] | None:
-    """Return the shares of the gradient that the easier half and the hardest 1 % carry.
-
-    A sample's part is the norm of its loss's gradient at the output; easy is a small loss. None
-    for fewer than 200 samples or losses that are not one value a sample.
-    """
-    losses, norms = [], []
-    for call in calls:
-        own = task.per_sample_losses(call)
-        if own is None or not _row_by_row(call, own, call.input.shape[0]):
-            return None
-        losses.append(own)
-        norms.append(_gradient_norms(call))
-    if sum(map(len, losses)) < 200:
-        return None
-    order = torch.cat(losses).argsort()
-    ordered = torch.cat(norms)[order].double()
-    total = float(ordered.sum())
-    if not total > 0:
-        return None
-    half, top = len(ordered) // 2, max(len(ordered) // 100, 1)
-    return float(ordered[:half].sum()) / total, float(ordered[-top:].sum()) / total
-
-
 def hardest(
     calls: Sequence[LossCall], read: Sequence[Any], starts: Sequence[int], count: int = 8,
 ) -> list[Json]:
@@ -178,7 +156,7 @@ def hardest(
     found: list[tuple[float, int, int]] = []
     for number, call in enumerate(calls):
         own = task.per_sample_losses(call)
-        if own is None or not _row_by_row(call, own, batches.length(read[number])):
+        if own is None or not row_by_row(call, own, batches.length(read[number])):
             return []
         values, indices = own.topk(min(count, len(own)))
         found += [(float(v), number, int(i)) for v, i in zip(values, indices, strict=True)]
@@ -195,13 +173,6 @@ def hardest(
     return rows
 
 
-def _row_by_row(call: LossCall, losses: Tensor, samples: int) -> bool:
-    """Tell whether losses, outputs and targets have one row for each sample."""
-    target = call.target
-    return losses.shape[0] == samples == call.input.shape[0] and (
-        target is None or (target.dim() > 0 and target.shape[0] == samples))
-
-
 def _mode(bench: Bench, as_training: bool) -> Any:
     return torch.no_grad() if as_training else evaluating(bench.model)
 
@@ -212,16 +183,6 @@ def _score(seen: Sequence[_Seen]) -> tuple[float, str]:
         return math.nan, ""
     total = sum(rows for _, rows in known)
     return sum(found.value * rows for found, rows in known) / total, known[0][0].name
-
-
-def _gradient_norms(call: LossCall) -> Tensor:
-    from auditor.lossvalue import evaluate as loss_of
-
-    source = call.input.detach().float().requires_grad_()
-    with torch.enable_grad():
-        loss = loss_of(call, source, reduction="none").sum()
-        (gradient,) = torch.autograd.grad(loss, source)
-    return gradient.flatten(1).norm(dim=1) if gradient.dim() > 1 else gradient.abs()
 
 
 def _prediction(call: LossCall, index: int) -> Json:

@@ -40,8 +40,8 @@ QUANTITIES: tuple[Quantity, ...] = (
     Quantity("eval_mode_excess", "share", "loss of training samples in eval mode less that in "
              f"training mode, same weights, {_WAY}"),
     Quantity("eval_mode_excess_z", "", "that excess over its standard error, paired by sample"),
-    Quantity("easy_half_gradient_share", "share", "part of the gradient at the output that the "
-             "easier half of the samples makes"),
+    Quantity("hard_gradient_share", "share", "part of the gradient at the output that the "
+             "hardest tenth of the samples makes"),
     Quantity("hardest_gradient_share", "share", "part that the hardest hundredth makes"),
     *_ON_VALIDATION,
 )

@@ -14,8 +14,9 @@ from auditor.observation import Quantity, Series
 from auditor.probe import Cost, NotApplicable, ProbeContext
 from auditor.trial import Bench
 
-from ._evaluate import Evaluation, evaluate, excess, gap, gradient_shares, hardest
+from ._evaluate import Evaluation, evaluate, excess, gap, hardest
 from ._fit_quantities import QUANTITIES, VALIDATION
+from ._gradient_shares import gradient_shares
 from ._labels import labels_in
 from ._samples import drawing, training_samples, validation_samples
 from ._simple import neighbours_score
@@ -32,6 +33,7 @@ _EVALUATED_ONCE = 1024
 # The trial is over when the training loss is this small part of what it was.
 _LEARNED = 0.002
 _STALE = 3
+_SHARES = ("hard_gradient_share", "hardest_gradient_share")
 _LIKELIHOODS = frozenset({
     "cross_entropy", "nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits",
 })
@@ -79,6 +81,7 @@ class Fit:
                 context.note.missed("the run diverged", *(q.name for q in QUANTITIES))
                 return
             _note_modes(context, bench, run)
+            _note_shares(context, bench, seen)
         _note_run(context, run, epoch, seen)
         if held:
             _note_validation(context, run, epoch)
@@ -182,6 +185,20 @@ def _note_modes(context: ProbeContext, bench: Bench, run: _Run) -> None:
     context.note.measure("eval_mode_excess_z", z)
 
 
+def _note_shares(context: ProbeContext, bench: Bench, seen: Sequence[Any]) -> None:
+    try:
+        shares = gradient_shares(bench, seen, context.seed)
+    except TargetError as problem:
+        context.note.missed(f"the loss has no gradient in eval mode: {problem.message}", *_SHARES)
+        return
+    if shares is None:
+        context.note.absent("there are too few samples, or their losses cannot be compared",
+                            *_SHARES)
+        return
+    for name, share in zip(_SHARES, shares, strict=True):
+        context.note.measure(name, share)
+
+
 def _note_run(context: ProbeContext, run: _Run, epoch: int, seen: Sequence[Any]) -> None:
     note, last = context.note, run.train[-1]
     top, floor = _scale(run)
@@ -198,13 +215,6 @@ def _note_run(context: ProbeContext, run: _Run, epoch: int, seen: Sequence[Any])
         if evaluations:
             note.series(Series("fit", label, tuple(map(float, run.steps)),
                                tuple(e.loss for e in evaluations), "step", "loss"))
-    shares = gradient_shares(last.calls)
-    if shares is None:
-        note.absent("the loss is not one value a sample, or there are too few samples",
-                    "easy_half_gradient_share", "hardest_gradient_share")
-    else:
-        note.measure("easy_half_gradient_share", shares[0])
-        note.measure("hardest_gradient_share", shares[1])
     rows = hardest(last.calls, seen, _starts(context, seen))
     if rows:
         note.table("hardest_samples", rows)

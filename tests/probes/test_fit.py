@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,12 +11,12 @@ from builders import observe, part_of_probes, target
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
-from auditor.losscall import LossCall
 from auditor.observation import Observation
+from auditor.trial import Bench
 
 FEATURES, CLASSES = 20, 4
 
-gradient_shares = part_of_probes("_evaluate").gradient_shares
+gradient_shares = part_of_probes("_gradient_shares").gradient_shares
 
 
 def data(samples: int, seed: int, noise: float = 0.0) -> tuple[Tensor, Tensor]:
@@ -135,21 +136,61 @@ def test_pictures_come_with_image_samples() -> None:
     assert len(rows[0]["picture"]) == len(rows[0]["picture"][0]) == 16
 
 
-def test_shares_of_the_gradient_match_those_of_separate_backward_passes() -> None:
-    g = torch.Generator().manual_seed(0)
-    logits, labels = 3 * torch.randn(400, 5, generator=g), torch.randint(0, 5, (400,), generator=g)
-    call = LossCall("cross_entropy", logits, labels, {"reduction": "mean", "ignore_index": -100},
-                    None, False, False)
+def focal(logits: Tensor, labels: Tensor, *, easy_first: bool) -> Tensor:
+    """Weigh each sample by a power of its probability, the right way round or the wrong one."""
+    losses = F.cross_entropy(logits, labels, reduction="none")
+    likelihood = (-losses).exp()
+    weights = likelihood if easy_first else 1 - likelihood
+    return (weights ** 2 * losses).mean()
+
+
+@pytest.mark.parametrize("easy_first", [False, True])
+def test_shares_of_the_gradient_match_those_of_separate_backward_passes(
+    easy_first: bool,
+) -> None:
+    x, labels = data(400, 0, noise=0.2)
+    loss = partial(focal, easy_first=easy_first)
+    bench = Bench(target(mlp, x, labels, loss))
+    read = [(x[:100], labels[:100]), (x[100:], labels[100:])]
     losses, norms = [], []
-    for row, label in zip(logits, labels, strict=True):
-        own = row.clone().requires_grad_()
-        loss = F.cross_entropy(own[None], label[None])
-        norms.append(float(torch.autograd.grad(loss, own)[0].norm()))
-        losses.append(float(loss.detach()))
+    for row, label in zip(bench.model(x).detach(), labels, strict=True):
+        own = row[None].requires_grad_()
+        norms.append(float(torch.autograd.grad(loss(own, label[None]), own)[0].norm()))
+        losses.append(float(F.cross_entropy(own, label[None]).detach()))
     order = sorted(range(400), key=lambda i: losses[i])
     total = sum(norms)
-    shares = gradient_shares([call])
+    shares = gradient_shares(bench, read, 0)
 
     assert shares is not None
-    assert shares[0] == pytest.approx(sum(norms[i] for i in order[:200]) / total, rel=1e-5)
-    assert shares[1] == pytest.approx(sum(norms[i] for i in order[-4:]) / total, rel=1e-5)
+    assert shares[0] == pytest.approx(sum(norms[i] for i in order[-40:]) / total, rel=1e-4)
+    assert shares[1] == pytest.approx(sum(norms[i] for i in order[-4:]) / total, rel=1e-4)
+    assert all(module.training for module in bench.model.modules())
+    assert all(parameter.grad is None for parameter in bench.model.parameters())
+
+
+def smallest_half(logits: Tensor, labels: Tensor) -> Tensor:
+    losses = F.cross_entropy(logits, labels, reduction="none")
+    return losses.topk(len(losses) // 2, largest=False).values.mean()
+
+
+def test_mining_the_wrong_way_round_leaves_no_gradient_to_the_hard_samples() -> None:
+    x, y = data(2000, 0, noise=0.1)
+    wrong, right = (number(observe("fit", target(mlp, x, y, loss)), "hard_gradient_share")
+                    for loss in (smallest_half, partial(focal, easy_first=False)))
+
+    assert wrong < 0.01
+    assert right > 0.2
+
+
+def test_an_absolute_error_gives_every_sample_the_same_gradient() -> None:
+    x, _ = data(2000, 0)
+    found = observe("fit", target(lambda: nn.Linear(FEATURES, 1), x, x[:, :1].exp(), nn.L1Loss()))
+
+    assert number(found, "hard_gradient_share") == pytest.approx(0.1, abs=0.005)
+
+
+def test_soft_targets_do_not_say_which_samples_are_hard() -> None:
+    x, y = data(2000, 0)
+    soft = 0.6 * F.one_hot(y, CLASSES) + 0.4 * torch.rand(len(y), CLASSES).softmax(dim=1)
+
+    assert "hard_gradient_share" in observe("fit", target(mlp, x, soft)).absent
