@@ -128,12 +128,14 @@ class ActivationStatistics:
             record.peaks, record.samples = None, 0
 
     def dead_shares(self) -> dict[str, float]:
-        """Return for each rectifier the share of units that were zero for every sample seen."""
+        """Return for each rectifier the share of units that were zero for every sample seen.
+
+        What is not a number is no zero: such a unit is not dead.
+        """
         known = {subject: record.peaks for subject, record in self._records.items()
                  if record.peaks is not None}
-        shares = [(peaks > 0).float().mean() for peaks in known.values()]
-        alive = torch.stack(shares).tolist() if shares else []
-        return {subject: 1.0 - share for subject, share in zip(known, alive, strict=True)}
+        shares = [(peaks <= 0).float().mean() for peaks in known.values()]
+        return dict(zip(known, torch.stack(shares).tolist() if shares else [], strict=True))
 
     def on_module(self, call: Call) -> None:
         """Remember where the last layer puts its units."""

@@ -50,6 +50,12 @@ def test_a_unit_that_fires_for_one_sample_is_alive() -> None:
     assert watched.dead_shares() == {"1": 0.0}
 
 
+def test_what_is_not_a_number_is_not_dead() -> None:
+    watched = _watched(nn.Sequential(nn.ReLU()), torch.tensor([[-1.0, torch.nan], [-2.0, -1.0]]))
+
+    assert watched.dead_shares() == {"0": 0.5}
+
+
 def test_the_units_of_a_convolution_are_its_channels() -> None:
     conv = nn.Conv2d(1, 2, 1)
     with torch.no_grad():
