@@ -23,8 +23,10 @@ from ._simple import neighbours_score
 
 _STEPS = 400
 _FEWEST_STEPS = 40
-# More passes than this over a small set would show what nobody trains to.
+# More passes than this over a small set would show what nobody trains to; but a set of few batches
+# is trained on for more of them, since nothing is learned in forty steps.
 _EPOCHS = 20
+_STEPS_AT_LEAST = 120
 _EVALUATIONS = 10
 _HELD_BATCHES = 64
 _EVALUATED = 512
@@ -96,7 +98,7 @@ def _planned(context: ProbeContext) -> int:
     steps = max(int(affordable * _STEPS / (_STEPS + 120)), _FEWEST_STEPS)
     stored = len(context.batches.train(steps))
     if context.batches.training_pass.exhausted:
-        return min(steps, max(_EPOCHS * stored, _FEWEST_STEPS))
+        return min(steps, max(_EPOCHS * stored, _STEPS_AT_LEAST))
     return min(steps, stored)
 
 
