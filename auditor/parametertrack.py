@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
+from operator import attrgetter
 from statistics import median
 
 import torch
@@ -16,10 +17,12 @@ from auditor.sampling import coprime_stride
 # Of each parameter so many runs of neighbours are seen. The ratio of an update to the weights is
 # good to a few per cent with these, and a run costs what a single value does.
 _RUNS, _RUN = 256, 4
-# Steps that wait to be computed together.
-_WAITING_STEPS = 10
+# Sampled values, and steps, that wait to be computed together; ten steps at least, so that few
+# operations serve many steps of a large model, too.
+_WAITING_VALUES, _FEWEST_STEPS, _MOST_STEPS = 1 << 18, 10, 40
 # Types whose norms are taken in float32; of others (float64, complex) only the wider one will do.
 _NARROW = (torch.float32, torch.float16, torch.bfloat16)
+_PLACE, _VERSION = Tensor.data_ptr, attrgetter("_version")
 
 
 @dataclass(slots=True)
@@ -55,7 +58,12 @@ class ParameterTrack:
         self._present: list[list[int]] = []
         self._samples: list[Tensor] = []
         self._places: list[int] = []
+        # On a CPU samples are copied here first: copies into what is there already cost half of
+        # what one call costs that makes a new tensor out of many.
+        self._scratch: Tensor | None = None
+        self._parts: list[Tensor] = []
         self._waiting: list[_Step] = []
+        self._most_waiting = _FEWEST_STEPS
         # The last sample, and the weights' versions that it holds for; none where versions do not
         # tell of the optimizer's updates.
         self._latest = torch.zeros(0, _RUN)
@@ -78,7 +86,7 @@ class ParameterTrack:
 
         The sample after the update before serves where nothing has written to the weights since.
         """
-        if len(self._waiting) >= _WAITING_STEPS:
+        if len(self._waiting) >= self._most_waiting:
             self._settle()
         present, gradients = [], []
         for index, parameter in enumerate(self.parameters):
@@ -141,16 +149,32 @@ class ParameterTrack:
         if not self._in_place():
             # The first time, or an optimizer that puts new tensors in the place of the old ones.
             self._samples = [_strided(parameter.detach()) for parameter in self.parameters]
-            self._places = [parameter.data_ptr() for parameter in self.parameters]
-        return torch.cat(self._samples) if self._samples else torch.zeros(0, _RUN)
+            self._places = list(map(_PLACE, self.parameters))
+            self._prepare()
+        if self._scratch is None:
+            return torch.cat(self._samples) if self._samples else torch.zeros(0, _RUN)
+        torch._foreach_copy_(self._parts, self._samples)
+        return self._scratch.clone()
+
+    def _prepare(self) -> None:
+        """Make room for a sample of all parameters, and say how many of them may wait."""
+        rows = [len(sample) for sample in self._samples]
+        self._most_waiting = min(_MOST_STEPS, max(
+            _FEWEST_STEPS, _WAITING_VALUES // max(1, _RUN * sum(rows))))
+        self._scratch = None
+        if rows and all(sample.device.type == "cpu" for sample in self._samples):
+            # What is made in inference mode is of no use outside of it.
+            with torch.inference_mode(False):
+                self._scratch = torch.empty(sum(rows), _RUN)
+                self._parts = list(self._scratch.split_with_sizes(rows))
 
     def _in_place(self) -> bool:
         """Tell whether the weights lie where they were sampled last."""
-        return [parameter.data_ptr() for parameter in self.parameters] == self._places
+        return list(map(_PLACE, self.parameters)) == self._places
 
     def _written(self) -> list[int]:
         """Return how often each parameter was written to, as autograd counts it."""
-        return [parameter._version for parameter in self.parameters]
+        return list(map(_VERSION, self.parameters))
 
     def _settle(self) -> None:
         """Compute the steps that wait, with one transfer."""
@@ -160,9 +184,7 @@ class ParameterTrack:
             return
         count = len(self.parameters)
         with torch.no_grad():
-            before = torch.stack([step.before.float() for step in done])
-            after = torch.stack([step.after.float() for step in done if step.after is not None])
-            sums = self._sums(torch.cat([(after - before).square(), before.square()]))
+            sums = self._sums(_squares(done))
             norms = [norm for step in done for norm in step.norms]
             packed = [sums.flatten(), *([torch.stack(norms)] if norms else [])]
             values = iter(torch.cat(packed).tolist())
@@ -181,6 +203,20 @@ class ParameterTrack:
             return values.new_zeros(len(values), 0)
         parts = values.split_with_sizes([len(sample) for sample in self._samples], dim=1)
         return torch.stack([part.sum((1, 2)) for part in parts], dim=1)
+
+
+def _squares(steps: list[_Step]) -> Tensor:
+    """Return what the steps moved and what they began with, squared, (2 S, R, 4)."""
+    after = [step.after for step in steps if step.after is not None]
+    before = [step.before for step in steps]
+    if all(ended is begun for ended, begun in zip(after[:-1], before[1:], strict=True)):
+        # Each step began where the one before it ended: half of them need not be read again.
+        chain = torch.stack([values.float() for values in (before[0], *after)])
+        begun, ended = chain[:-1], chain[1:]
+    else:
+        begun = torch.stack([values.float() for values in before])
+        ended = torch.stack([values.float() for values in after])
+    return torch.cat([ended - begun, begun]).square_()
 
 
 def _norms(gradients: list[Tensor]) -> Sequence[Tensor]:

@@ -115,8 +115,9 @@ class Samples:
         taken = torch.stack([row.to(rows[0].device, torch.float32) for row in rows])
         sizes = torch.tensor(counts, device=taken.device)
         valid = torch.arange(taken.shape[2], device=taken.device) < sizes.unsqueeze(1)
-        if min(counts) < taken.shape[2]:
-            taken.masked_fill_(~valid.unsqueeze(1), 0.0)
+        # Samples of most shapes lack but their last pairs.
+        fewest = min(counts)
+        taken[:, :, fewest:].masked_fill_(~valid[:, fewest:].unsqueeze(1), 0.0)
         return taken, valid, counts
 
     def _new_places(

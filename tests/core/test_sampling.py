@@ -161,6 +161,29 @@ def test_what_is_done_to_weights_between_recorded_steps_is_not_the_next_ones_upd
     assert [ratios[0] for ratios in recorder.parameters.update_ratios] == [pytest.approx(0.5)] * 2
 
 
+def test_each_of_many_steps_has_its_own_update_also_after_weights_were_set_between_two() -> None:
+    torch.manual_seed(0)
+    model = nn.Linear(3, 2)
+    recorder, exact = StepRecorder(model), []
+    for step in range(100):
+        if step == 30:
+            nn.init.ones_(model.weight)
+        model.zero_grad()
+        model(torch.randn(4, 3)).square().sum().backward()
+        recorder.before_update()
+        before = model.weight.detach().clone()
+        with torch.no_grad():
+            for parameter in model.parameters():
+                assert parameter.grad is not None
+                parameter.sub_(0.01 * parameter.grad)
+        recorder.after_update()
+        exact.append(float(_ratio(before, model.weight)))
+
+    track = recorder.parameters
+    assert [ratios[0] for ratios in track.update_ratios] == pytest.approx(exact, rel=1e-4)
+    assert len(track.gradient_norms) == 100
+
+
 def test_a_model_without_parameters_can_be_recorded() -> None:
     recorder = StepRecorder(nn.ReLU())
 
