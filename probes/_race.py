@@ -22,6 +22,10 @@ _LEADERS = 2
 # Rates whose loss is this close to the best, relative to the whole descent, are as good.
 _FLAT = 0.05
 _ALIKE = 0.01
+# So close to a rate that falls apart the next lower one is taken, where it is as good within 5 %:
+# what stands for 56 steps there need not stand for 300.
+_NEIGHBOUR = 2.1
+_FALLEN = 0.5
 # Learned less than this part of the whole: who leads a race that has only begun is chance.
 BARELY = 0.25
 _AS_GOOD = 0.05
@@ -63,7 +67,16 @@ class Race:
             won = max(run.lr for run in runs if run.loss <= lowest + _AS_GOOD * self.whole)
         else:
             won = min(run.lr for run in self._within(runs, _ALIKE))
+            if self._is_at_the_edge(won):
+                won = max((run.lr for run in self._within(runs, _FLAT)
+                           if won / _NEIGHBOUR < run.lr < won), default=won)
         return next(run for run in self.finalists if run.lr == won)
+
+    def _is_at_the_edge(self, lr: float) -> bool:
+        """Tell whether a rate just above this one diverges or undoes half of what it learns."""
+        learned = self.reference - self.lowest.loss
+        return any(lr < run.lr < lr * _NEIGHBOUR and not (
+            self.reference - run.loss > _FALLEN * learned) for run in self.finalists)
 
     @property
     def lowest(self) -> Run:
@@ -118,9 +131,23 @@ def race(track: Track, swept: Sweep, plan: Plan) -> Race:
     below = min(run.lr for run in kept[:_LEADERS]) / 2
     if below > 0 and all(not below / _CLOSE < run.lr < below * _CLOSE for run in finalists):
         finalists.append(track.go(below, plan.length, patient=False))
+    if plan.compares:
+        _add_the_next_lower(track, finalists, plan)
     finalists.sort(key=lambda run: run.lr)
     user = next((run for run in finalists if run.lr == user.lr), user)
     return Race(finalists, user, track.reference, track.whole, dropped)
+
+
+def _add_the_next_lower(track: Track, finalists: list[Run], plan: Plan) -> None:
+    """Let half of the leading rate run too, where nothing near below it has gone the whole way.
+
+    Not where the user's rate lies above: the steps are for comparing it on further seeds.
+    """
+    lead = min(finalists, key=lambda run: run.loss)
+    half = lead.lr / 2
+    if half and math.isfinite(lead.loss) and track.user_lr <= lead.lr and all(
+            not half / _CLOSE < run.lr < half * _CLOSE for run in finalists):
+        finalists.append(track.go(half, plan.length, patient=False))
 
 
 def _heats(track: Track, rates: list[float], steps: int) -> tuple[list[Run], list[Run]]:

@@ -21,7 +21,9 @@ from auditor.target import Target, WithLossFunction
 
 LearningRate = import_module("auditor.probes.learning_rate").LearningRate
 sweep = import_module("auditor.probes._sweep").sweep
-Track = import_module("auditor.probes._track").Track
+_track = import_module("auditor.probes._track")
+Track, Run = _track.Track, _track.Run
+Race = import_module("auditor.probes._race").Race
 
 
 def blobs(count: int = 1600) -> tuple[Tensor, Tensor]:
@@ -240,3 +242,22 @@ def test_the_users_random_state_is_untouched() -> None:
     observe("learning_rate", setup(1e-3))
 
     assert bool((torch.get_rng_state() == before).all())
+
+
+def ran(lr: float, loss: float) -> Any:
+    return Run(lr, [2.3] * 56, "finished", (loss, loss))
+
+
+@pytest.mark.parametrize(("above", "suggested"), [(2.3, 0.07), (0.3, 0.14)])
+def test_next_to_a_rate_that_falls_apart_the_lower_one_of_two_is_suggested(
+    above: float, suggested: float,
+) -> None:
+    runs = [ran(0.001, 2.2), ran(0.07, 0.2), ran(0.14, 0.17), ran(0.28, above)]
+
+    assert Race(runs, runs[0], 2.3, 2.3).best.lr == suggested
+
+
+def test_the_lower_one_has_to_be_as_good() -> None:
+    runs = [ran(0.07, 0.4), ran(0.14, 0.17), ran(0.28, math.inf)]
+
+    assert Race(runs, runs[0], 2.3, 2.3).best.lr == 0.14
