@@ -28,6 +28,7 @@ class Scale:
         bias_rms: 0 without a bias.
         bias_to_signal: rms(b) over the spread of the pre-activation over samples.
         bias_to_weights: rms(b) over rms(w) sqrt(fan_in), the output for inputs of unit size.
+        bias_to_default: rms(b) over 1 / sqrt(3 fan_in), that of PyTorch's own initialisation.
         predicted_rms: sqrt(fan_in E[w^2] E[x^2] + E[b^2]).
     """
 
@@ -38,6 +39,7 @@ class Scale:
     bias_rms: float
     bias_to_signal: float
     bias_to_weights: float
+    bias_to_default: float
     predicted_rms: float
 
 
@@ -47,7 +49,8 @@ class Stretch:
 
     Attributes:
         layers: From the input side; the model's output layer is the last one if it ends there.
-        hidden: Those before the output.
+        hidden: Those before the output; none where no activation stands behind any of them, as in
+            the linear branch of a wide and deep model.
         signal_decades: log10 of the spread after the last hidden layer over that of the input.
         weight_decades: Sum of the hidden layers' `Scale.decades`.
         peak_decades: log10 of the largest spread on the way over that of the input.
@@ -103,6 +106,7 @@ def scale_of(use: LayerUse) -> Scale:
         bias_rms=bias,
         bias_to_signal=bias / use.y_spread if use.y_spread > 0 else math.nan,
         bias_to_weights=bias / unit if unit else math.nan,
+        bias_to_default=bias * math.sqrt(3 * use.fan_in),
         predicted_rms=math.hypot(unit * use.x_rms, bias),
     )
 
@@ -148,6 +152,8 @@ def gap_to_others(name: str, scales: dict[str, Scale]) -> tuple[float, float]:
 
 def _measured(path: tuple[LayerUse, ...], scales: dict[str, Scale]) -> Stretch:
     hidden = path[:-1] if path[-1].ends == "output" else path
+    if not any(use.activation_after for use in hidden):
+        hidden = ()
     decades = [scales[use.name].decades for use in path]
     begin = path[0].x_spread
     return Stretch(

@@ -76,6 +76,8 @@ _BIAS = (
     _layer("bias_to_signal", "ratio", "rms of the biases over the pre-activation's spread"),
     _layer("bias_to_weights", "ratio",
            "rms of the biases over what the weights make of inputs of unit size"),
+    _layer("bias_to_default", "ratio",
+           "rms of the biases over that of PyTorch's own draw for this fan-in"),
     _layer("bias_rms", "", "rms of the biases"),
 )
 _THEORY = (
@@ -158,7 +160,7 @@ def _note_scales(context: ProbeContext, draws: Sequence[_Draw]) -> None:
             context.note.measure("feeds_layer", bool(use.after), use.name)
         call = use.activation_after
         if use.bias is not None and call is not None and not call.gates:
-            for name in ("bias_to_signal", "bias_to_weights", "bias_rms"):
+            for name in _names(_BIAS):
                 _measure(context, name, use, [getattr(scale, name) for scale in scales])
     context.note.absent("no layer starts with random weights", *_names(_SCALE, _THEORY))
     context.note.absent("there are no two layers to compare", *_names(_GAP))
@@ -226,8 +228,9 @@ def _units(context: ProbeContext, bench: Bench) -> list[Units]:
     graph = LayerGraph(bench.model, sizes=False)
     with watching(bench.model, graph):
         bench.loss(batch_tools.private(context.batches.train(1)[0]))
-    return [unit for unit in units_of(bench.model, graph.layers)
-            if unit.parameter.numel() <= _LARGEST]
+    units = units_of(bench.model, graph.layers)
+    graph.let_go()
+    return [unit for unit in units if unit.parameter.numel() <= _LARGEST]
 
 
 def _note_charts(context: ProbeContext, draw: _Draw) -> None:

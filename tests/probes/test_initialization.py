@@ -90,6 +90,23 @@ def test_a_normalisation_ends_the_stretch() -> None:
     assert observation.value("scale_counts", "2") is False
 
 
+def test_a_linear_branch_beside_a_deep_one_has_no_hidden_layer() -> None:
+    class WideAndDeep(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.wide = nn.Linear(64, 4)
+            self.deep = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 4))
+            nn.init.normal_(self.wide.weight, std=1e-4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.as_tensor(self.wide(x) + self.deep(x))
+
+    found = _observe(WideAndDeep)
+
+    assert found.value("signal_decades", "wide") is None
+    assert _number(found, "hidden_layers", "deep.0") >= 1
+
+
 def test_small_scores_before_a_softmax_are_no_lost_signal() -> None:
     class Mixed(nn.Module):
         def __init__(self) -> None:
@@ -169,6 +186,15 @@ def test_biases_are_measured_against_signal_and_weights() -> None:
     # Default weights make a spread of 1 / sqrt(3) of inputs of unit variance.
     assert _number(observation, "bias_to_signal", "0") == pytest.approx(17.3, rel=0.1)
     assert observation.value("bias_to_signal", "2") is None, "the output's bias is its own affair"
+
+
+def test_biases_are_measured_against_the_default_draw() -> None:
+    def make() -> nn.Module:
+        model = _mlp(1, _normal(0.01))()
+        _linear(model, 0).reset_parameters()  # type: ignore[arg-type]
+        return model
+
+    assert _number(_observe(make), "bias_to_default", "0") == pytest.approx(1, abs=0.2)
 
 
 def test_a_weight_shared_with_an_embedding_does_not_count() -> None:
