@@ -6,15 +6,17 @@ import math
 from collections.abc import Callable
 from typing import Any, ClassVar
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_map
 
-from auditor import functions, task
+from auditor import batches, functions, task
 from auditor.isolation import seeded
 from auditor.observation import Quantity
 from auditor.probe import Cost, ProbeContext
 from auditor.target import ComputeLoss, LossResult
-from auditor.trial import Bench, Changes, run
+from auditor.trial import Bench, Changes, evaluating, run
 
 from ._evaluate import Evaluation, evaluate
 
@@ -44,7 +46,7 @@ class RegularizationOff:
         Quantity("decay_always_costs", "", "so for every seed", kind="flag"),
         Quantity("weight_decay", "", "largest weight decay of the optimizer"),
         Quantity("penalty_share", "share", "part of the training loss that does not hang on the "
-                 "data, after the steps"),
+                 "data, before or after the steps, the larger one"),
         Quantity("penalised_level", "share", "data loss after the steps; 1 is the uninformed "
                  "loss"),
     )
@@ -89,12 +91,15 @@ class RegularizationOff:
             looked_at = context.batches.train(_LOOKED_AT)
             share = _penalty_share(evaluate(bench, looked_at, context.seed))
             level = 0.0
+            if share > 0 and not _has_penalty(bench, looked_at[0]):
+                share = 0.0
             if share > 0:
                 steps = context.affordable_steps(_STEPS, minimum=_FEWEST_STEPS)
                 run(bench, context.batches.cycled(steps), deadline=context.deadline)
                 context.note.steps += steps
                 after = evaluate(bench, looked_at, context.seed, keep=True)
-                share, level = _penalty_share(after), _level(after)
+                # A penalty that has won is small: there are no weights left to count.
+                share, level = max(share, _penalty_share(after)), _level(after)
         context.note.measure("penalty_share", share)
         context.note.measure("penalised_level", level)
 
@@ -166,13 +171,34 @@ def _can_show(context: ProbeContext, bench: Bench) -> bool:
 
 
 def _penalty_share(found: Evaluation) -> float:
-    """Return the part of the loss that is the same on every batch; 0 if there is none."""
-    values = found.values
-    if not values or any(value is None for value in values) or not math.isfinite(found.loss):
+    """Return the part of the loss beside its main call; 0 where that cannot be told."""
+    values = [value for value in found.values if value is not None]
+    if not values or len(values) != len(found.values) or not math.isfinite(found.loss):
         return 0.0
-    data = sum(value for value in values if value is not None) / len(values)
-    rest = found.loss - data
+    rest = found.loss - sum(values) / len(values)
     return rest / found.loss if found.loss > 0 and rest > 1e-3 * found.loss else 0.0
+
+
+def _has_penalty(bench: Bench, batch: Any) -> bool:
+    """Tell whether the loss reaches the weights on another way than through the model's output.
+
+    A second term of the data, Dice beside cross-entropy, does not.
+    """
+    if isinstance(bench.model, torch.jit.ScriptModule):
+        return False  # it takes no hooks, so that its outputs cannot be cut off
+    seen: list[Any] = []
+
+    def cut(module: nn.Module, args: Any, output: Any) -> Any:
+        seen.append(module)
+        return tree_map(lambda leaf: leaf.detach() if isinstance(leaf, Tensor) else leaf, output)
+
+    handle = bench.model.register_forward_hook(cut)
+    try:
+        with evaluating(bench.model), torch.enable_grad():
+            loss = bench.loss(batches.private(batch)).loss
+    finally:
+        handle.remove()
+    return bool(seen) and loss.requires_grad
 
 
 def _level(found: Evaluation) -> float:

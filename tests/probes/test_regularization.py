@@ -150,6 +150,16 @@ def test_decay_costs_when_it_outweighs_the_gradient(decay: float, costs: bool) -
     assert (number(found, "decay_cost") > 0.15) is costs
 
 
+def test_a_second_term_of_the_data_is_no_penalty() -> None:
+    def step(model: nn.Module, batch: Any) -> Tensor:
+        logits = model(batch[0])
+        hit = logits.softmax(dim=1).gather(1, batch[1][:, None]).mean()
+        return torch.as_tensor(F.cross_entropy(logits, batch[1]) + 5 * (1 - hit))
+
+    assert number(off(target(net, (X - 5) / 3, Y, compute=WithTrainingStep(step))),
+                  "penalty_share") == 0
+
+
 def test_a_penalty_in_the_loss_is_seen_beside_the_data() -> None:
     def step(model: nn.Module, batch: Any) -> Tensor:
         penalty = sum((p.abs().sum() for p in model.parameters()), torch.zeros(()))
