@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -30,7 +30,8 @@ class Evaluation:
     """The loss on some batches at fixed weights.
 
     Attributes:
-        loss: Mean over the batches, weighted by their sizes, all terms included.
+        loss: Mean over the batches, weighted by their sizes, all terms included; of a loss that is
+            summed over the samples, its mean.
         losses: (N,) one value per sample, else per batch; comparable from step to step.
         score: Accuracy or R2 over all samples; NaN where neither is defined.
         score_name: Which of the two; empty for neither.
@@ -85,7 +86,7 @@ def evaluate(
             listener = LossCalls()
             with _mode(bench, as_training), watching(bench.model, listener):
                 total = float(bench.loss(batches.private(batch)).loss)
-            main = _main(listener, batches.length(batch))
+            main, total = _averaged(_main(listener, batches.length(batch)), total)
             seen.append(_seen(main, batches.length(batch), total))
             # The first ones without a gap: they stand beside the batches.
             if main is not None and len(calls) == len(seen) - 1 and room > 0:
@@ -101,12 +102,22 @@ def _main(listener: LossCalls, samples: int) -> LossCall | None:
     return None if described is None else described.main
 
 
+def _averaged(main: LossCall | None, total: float) -> tuple[LossCall | None, float]:
+    """Return a summed loss and its value as a mean, so that batches of other sizes compare."""
+    if main is None or main.reduction != "sum":
+        return main, total
+    mean = replace(main, settings={**main.settings, "reduction": "mean"})
+    summed, value = task.value(main), task.value(mean)
+    same = summed is not None and abs(summed - total) <= _SAME * max(abs(total), _SAME)
+    return (mean, value) if same and value is not None else (main, total)
+
+
 def _seen(main: LossCall | None, size: int, total: float) -> _Seen:
     if main is None:
         return _Seen(size, total)
     own, value = task.per_sample_losses(main), task.value(main)
     same = value is not None and abs(value - total) <= _SAME * max(abs(total), _SAME)
-    fits = own is not None and own.shape[0] == size and same and main.reduction != "sum"
+    fits = own is not None and own.shape[0] == size and same
     return _Seen(size, total, main.name, main.input.shape[0] if main.input.dim() else 1, value,
                  own.float() if own is not None and fits else None, task.score(main))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 from builders import observe, part_of_probes, target
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
+from torch.utils.data import DataLoader, TensorDataset
 
 from auditor.observation import Observation
 from auditor.trial import Bench
@@ -55,6 +57,15 @@ def test_enough_clean_data_leave_no_gap() -> None:
     assert number(found, "val_rise") < 0.03
     assert abs(number(found, "early_val_excess")) < 0.1
     assert number(found, "eval_mode_excess") == pytest.approx(0, abs=1e-6)
+
+
+def test_a_summed_loss_compares_batches_of_other_sizes() -> None:
+    audited = target(mlp, *data(3000, 0), nn.CrossEntropyLoss(reduction="sum"), lr=3e-3)
+    val = DataLoader(TensorDataset(*data(600, 1)), batch_size=200)
+    found = observe("fit", replace(audited, make_val_loader=lambda: val))
+
+    assert abs(number(found, "early_val_excess")) < 0.1
+    assert number(found, "fit_gap") < 0.08
 
 
 def test_without_validation_data_nothing_is_said_of_them() -> None:
