@@ -32,7 +32,8 @@ QUANTITIES: tuple[Quantity, ...] = (
              "loss stands for it", kind="flag"),
     Quantity("fit_steps", "steps", "steps of the run"),
     Quantity("fit_epochs", "epochs", "passes over the training data that were read"),
-    Quantity("fit_train_loss", "loss", "training loss at the end, in eval mode"),
+    Quantity("fit_train_loss", "loss", "training loss at the end, in eval mode; of a "
+             "summed loss its mean"),
     Quantity("fit_train_score", "share", "accuracy or R2 on training samples at the end"),
     Quantity("fit_level", "share", "training loss at the end; 1 is the uninformed loss, 0 the "
              "floor"),
