@@ -186,6 +186,11 @@ class LayerGraph:
         for kept in (self._made, self._called, self._sources, self._dropouts, self._joins):
             kept.clear()
 
+    def let_go(self) -> None:
+        """Let go of the model, when all has been read: else a cycle keeps it for a while."""
+        for use in self._layers:
+            use.let_go()
+
     def _joins_branches(self, call: Call) -> bool:
         """Tell whether a call joins branches; one of them may be data or frozen, without a node."""
         branches = [t for t in tensors_in((call.args, call.kwargs))

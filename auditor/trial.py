@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 import torch
@@ -87,6 +88,7 @@ class Bench:
     """
 
     def __init__(self, target: Target, changes: Changes | None = None) -> None:
+        _import_all_of_optim()
         self.target = target
         self.changes = changes or Changes()
         with user_code("making the model"):
@@ -281,6 +283,16 @@ def set_dropout(model: nn.Module, probability: float) -> None:
             module.p = probability
         elif isinstance(module, (nn.RNNBase, nn.MultiheadAttention)):
             module.dropout = probability
+
+
+@lru_cache(maxsize=1)
+def _import_all_of_optim() -> None:
+    """Make an optimizer of nothing: the first one of a process imports torch's compiler.
+
+    The frames in which it does so are never let go of, and with them the model and the state of
+    its optimizer.
+    """
+    torch.optim.SGD([torch.zeros(1)])
 
 
 def _steps_twice(optimizer: Optimizer) -> bool:

@@ -159,6 +159,7 @@ def _take_last_step(run: ShortRun, bench: Bench, stored: Any) -> None:
                             parameters=run.track)
     run.statistics.close = True
     _step(run, recorder, bench, stored)
+    graph.let_go()
     if math.isfinite(run.losses[-1]):
         run.end_deltas = {use.name: use.delta for use in graph.layers}
         _keep_histograms(run, step=len(run.losses) - 1)

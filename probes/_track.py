@@ -185,6 +185,8 @@ class Track:
         result = run(self.bench, stream, deadline=self.context.deadline, stop=stop)
         self.context.note.steps += len(result.losses)
         done = Run(lr, result.losses, result.outcome)
+        # Nothing reads the last gradients, and the evaluation needs room.
+        self.bench.optimizer.zero_grad(set_to_none=True)
         if judged and result.outcome != "diverged":
             done.after = tuple(self.evaluate())
             done.state = self.bench.snapshot()

@@ -56,6 +56,7 @@ class Layers:
         _note_finite(context, run)
         _note_half(context, run)
         note_series(context.note, run)
+        run.start.let_go()
 
 
 def _start_deltas(run: ShortRun) -> dict[str, float]:

@@ -6,8 +6,11 @@ import copy
 import dataclasses
 import math
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -385,3 +388,28 @@ def test_dropout_inside_recurrent_and_attention_layers_is_set_too() -> None:
     set_dropout(model, 0.0)
 
     assert [model[0].dropout, model[1].dropout, model[2].p, model[3].p] == [0.0] * 4
+
+
+_FIRST = """
+import gc, weakref
+import torch
+from builders import target
+from torch import nn
+from auditor.isolation import seeded
+from auditor.trial import Bench
+x = torch.randn(8, 4)
+with seeded(0):
+    bench = Bench(target(lambda: nn.Linear(4, 2), x, torch.ones(8, dtype=torch.long)))
+    bench.step((x, torch.ones(8, dtype=torch.long)))
+weight = weakref.ref(bench.model.weight)
+del bench
+gc.collect()
+print(weight() is None)
+"""
+
+
+def test_the_first_bench_of_a_process_is_let_go_of() -> None:
+    found = subprocess.run([sys.executable, "-W", "ignore", "-c", _FIRST], text=True, check=True,
+                           capture_output=True, cwd=Path(__file__).parents[1])
+
+    assert found.stdout.strip() == "True"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import math
+import weakref
 from collections.abc import Callable
 from functools import partial
 
@@ -326,3 +328,25 @@ def test_gradients_and_updates_are_told_by_step_for_the_first_and_the_last_layer
         labels = [one.label for one in observation.series if one.name == name]
         assert (labels[0], labels[-1]) == ("0", "18")
         assert len(labels) == 6
+
+
+@pytest.mark.parametrize("probe", ["layers", "initialization"])
+def test_no_model_waits_for_the_collector_of_cycles(probe: str) -> None:
+    made: list[weakref.ref[Tensor]] = []
+
+    def make() -> nn.Module:
+        model = _mlp(3)
+        made.extend(weakref.ref(parameter) for parameter in model.parameters())
+        return model
+
+    observe("layers", target(make, *_data()))  # what is imported here may leave cycles
+    made.clear()
+    gc.collect()
+    gc.disable()
+    try:
+        observe(probe, target(make, *_data()))
+        alive = [weight for weight in made if weight() is not None]
+    finally:
+        gc.enable()
+
+    assert made and not alive
