@@ -35,7 +35,7 @@ class _Distances:
     """Listens for distances between embeddings that a user's own loss computes.
 
     Attributes:
-        outputs: What the model returned, kept so that no identity is used twice.
+        outputs: What the model and its modules returned, kept so that no identity is used twice.
     """
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class _Distances:
             self.found |= name in _PRODUCTS and _is_square(call.output)
 
     def keep(self, module: nn.Module, args: Any, output: Any) -> None:
-        """Remember what the model returned."""
+        """Remember what a module returned: a step may call the encoder alone."""
         self.outputs.extend(tensors_in(output))
 
     def _compares(self, one: Tensor, other: Tensor, output: Tensor) -> bool:
@@ -135,12 +135,14 @@ def _margin(bench: Bench, batch: Any) -> float | None:
     if isinstance(bench.model, torch.jit.ScriptModule):
         raise NotApplicable("a scripted model takes no hooks, so that its outputs are not seen")
     listener, distances = LossListener(), _Distances()
-    handle = bench.model.register_forward_hook(distances.keep)
+    handles = [module.register_forward_hook(distances.keep) for module in bench.model.modules()
+               if not isinstance(module, torch.jit.ScriptModule)]
     try:
         with watching(bench.model, listener, distances, everything=True):
             bench.loss(batches.private(batch))
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
     calls = [seen.call for seen in listener.seen]
     metric = [c for c in calls if c.name in functions.METRIC_LOSSES]
     if not metric and not distances.found and not any(

@@ -176,6 +176,20 @@ def pull_together(model: nn.Module, batch: Any) -> Tensor:
     return F.pairwise_distance(one, other).square().mean()
 
 
+def pull_together_inside(model: Any, batch: Any) -> Tensor:
+    gap = model.encoder(batch[0]) - model.encoder(batch[0].flip(0))
+    return torch.as_tensor(gap.square().mean())
+
+
+class WithEncoder(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = embedder()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.as_tensor(self.encoder(x))
+
+
 def push_apart(model: nn.Module, batch: Any) -> Tensor:
     z = F.normalize(model(batch[0]), dim=1)
     return F.cross_entropy(10 * z @ z.T, torch.arange(len(z)))
@@ -189,6 +203,13 @@ def test_embeddings_that_nothing_pushes_apart_collapse(step: Any, collapses: boo
 
     assert (found["embedding_shrinkage"] < 0.15) is collapses
     assert (found["embedding_spread"] < 0.25) is collapses
+
+
+def test_an_encoder_that_the_step_calls_alone_is_watched() -> None:
+    observation = observe("embedding", target(
+        WithEncoder, X, CLASSES, compute=WithTrainingStep(pull_together_inside), lr=1e-2))
+
+    assert float(observation.measurements[0].value) < 0.25
 
 
 def test_a_classifier_has_no_embeddings_to_judge() -> None:
