@@ -7,7 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal, TypeAlias
 
 Node: TypeAlias = Any
-End: TypeAlias = Literal["output", "join", "normalisation", "gate"]
+# A residual is a sum with what the branch began with: that carries on what the branch loses.
+End: TypeAlias = Literal["output", "join", "residual", "normalisation", "gate"]
+# A residual branch has fewer nodes.
+_BRANCH = 400
 
 # Nodes that change the shape or the type of a tensor, not its values.
 RESHAPES = (
@@ -82,9 +85,17 @@ class AutogradGraph:
             if is_normalisation(reader):
                 return "normalisation"
             if len(self.carrying(reader)) > 1 or reader in self._joins:
-                return "gate" if self._is_product(reader) else "join"
+                if self._is_product(reader):
+                    return "gate"
+                return "residual" if self._is_residual(reader) else "join"
             waiting.extend(self.children[reader])
         return "output"
+
+    def _is_residual(self, node: Node) -> bool:
+        """Tell whether a sum's one side was made from the other one."""
+        sides = self.carrying(node)
+        return len(sides) == 2 and node.name().startswith("Add") and (
+            _comes_from(sides[0], sides[1]) or _comes_from(sides[1], sides[0]))
 
     def _is_product(self, node: Node) -> bool:
         joins = len(self.carrying(node)) > 1 or node in self._joins
@@ -102,6 +113,19 @@ class AutogradGraph:
             shifts = reader.name().startswith("Add") and len(self.carrying(reader)) == 1
             if shifts or reader.name().startswith(_PARTS):
                 waiting.extend(self.children[reader])
+
+
+def _comes_from(node: Node, other: Node) -> bool:
+    """Tell whether a node was computed from another one, a few hundred nodes before it."""
+    waiting, seen = [node], {node}
+    for current in waiting:
+        if current is other:
+            return True
+        for parent, _ in current.next_functions:
+            if parent is not None and parent not in seen and len(seen) < _BRANCH:
+                seen.add(parent)
+                waiting.append(parent)
+    return False
 
 
 def is_normalisation(node: Node) -> bool:

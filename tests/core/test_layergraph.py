@@ -104,7 +104,7 @@ def test_a_normalisation_and_a_residual_sum_cut_the_stretch() -> None:
 
     assert layers["b"].before is None and layers["b"].begins == "normalisation"
     assert layers["c"].before is None and layers["c"].begins == "join"
-    assert layers["b"].ends == "join"
+    assert layers["b"].ends == "residual"
 
 
 def test_a_gate_is_told_from_a_hidden_activation() -> None:

@@ -107,6 +107,22 @@ def test_a_linear_branch_beside_a_deep_one_has_no_hidden_layer() -> None:
     assert _number(found, "hidden_layers", "deep.0") >= 1
 
 
+def test_a_small_residual_branch_loses_no_signal() -> None:
+    class Residual(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inp, self.out = nn.Linear(64, 64), nn.Linear(64, 4)
+            self.branch = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64))
+            for layer in (self.branch[0], self.branch[2]):
+                nn.init.normal_(layer.weight, std=1e-4)  # type: ignore[arg-type]
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = torch.relu(self.inp(x))
+            return torch.as_tensor(self.out(torch.relu(x + self.branch(x))))
+
+    assert _observe(Residual).value("signal_decades", "branch.0") is None
+
+
 def test_small_scores_before_a_softmax_are_no_lost_signal() -> None:
     class Mixed(nn.Module):
         def __init__(self) -> None:
