@@ -93,9 +93,12 @@ class Bench:
         self.changes = changes or Changes()
         with user_code("making the model"):
             self.model = uncompiled(target.make_model()).to(target.device)
-        if "from_pretrained" in target.traits and not self.model.training:
-            # Hugging Face hands out models in eval mode; every training loop calls train().
-            self.model.train()
+        if _differs_in_train(self.model) or (
+                "from_pretrained" in target.traits and not self.model.training):
+            # Every training loop calls train(). Hugging Face hands out models in eval mode, and
+            # a `train` of their own keeps some modules as they are (frozen statistics).
+            with user_code("calling the model's train()"):
+                self.model.train()
         if self.changes.prepare is not None:
             self.changes.prepare(self.model)
         if self.changes.dropout is not None:
@@ -293,6 +296,12 @@ def _import_all_of_optim() -> None:
     its optimizer.
     """
     torch.optim.SGD([torch.zeros(1)])
+
+
+def _differs_in_train(model: nn.Module) -> bool:
+    """Tell whether a model that is in training mode changes when its own `train` is called."""
+    return model.training and any(
+        type(module).train is not nn.Module.train for module in model.modules())
 
 
 def _steps_twice(optimizer: Optimizer) -> bool:

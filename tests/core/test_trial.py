@@ -413,3 +413,15 @@ def test_the_first_bench_of_a_process_is_let_go_of() -> None:
                            capture_output=True, cwd=Path(__file__).parents[1])
 
     assert found.stdout.strip() == "True"
+
+
+def test_a_train_method_of_its_own_is_called_as_every_loop_calls_it() -> None:
+    class Frozen(nn.Sequential):
+        def train(self, mode: bool = True) -> nn.Module:
+            super().train(mode)
+            self[1].eval()
+            return self
+
+    model = Bench(target(lambda: Frozen(nn.Linear(4, 2), nn.BatchNorm1d(2)), X, Y)).model
+
+    assert model.training and not model[1].training  # type: ignore[index]
