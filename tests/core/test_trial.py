@@ -417,7 +417,7 @@ def test_the_first_bench_of_a_process_is_let_go_of() -> None:
 
 def test_a_train_method_of_its_own_is_called_as_every_loop_calls_it() -> None:
     class Frozen(nn.Sequential):
-        def train(self, mode: bool = True) -> nn.Module:
+        def train(self, mode: bool = True) -> Any:
             super().train(mode)
             self[1].eval()
             return self
