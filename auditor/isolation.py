@@ -125,8 +125,7 @@ class Defaults:
             dtype=torch.get_default_dtype(),
             device=torch.get_default_device(),
             grad=torch.is_grad_enabled(),
-            deterministic=(torch.are_deterministic_algorithms_enabled(),
-                           torch.is_deterministic_algorithms_warn_only_enabled()),
+            deterministic=_deterministic(),
             cudnn=(torch.backends.cudnn.enabled, torch.backends.cudnn.benchmark,
                    torch.backends.cudnn.deterministic),
             precision=Precision.now(),
@@ -146,7 +145,7 @@ class Defaults:
         torch.set_grad_enabled(self.grad)
         deterministic, warn_only = self.deterministic
         # The call imports torch's compiler, which takes seconds, so it is made only if it has to.
-        if Defaults.now().deterministic != self.deterministic:
+        if _deterministic() != self.deterministic:
             torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
         cudnn = torch.backends.cudnn
         cudnn.enabled, cudnn.benchmark, cudnn.deterministic = self.cudnn
@@ -159,6 +158,11 @@ class Defaults:
         if np.get_printoptions() != self.numpy_printing:
             np.set_printoptions(**self.numpy_printing)
         vars(PRINT_OPTS).update(self.printing)
+
+
+def _deterministic() -> tuple[bool, bool]:
+    return (torch.are_deterministic_algorithms_enabled(),
+            torch.is_deterministic_algorithms_warn_only_enabled())
 
 
 @contextmanager

@@ -10,6 +10,8 @@ from torch import Tensor
 
 PERMUTATIONS = 1999
 SAMPLES = 2000
+# Numbers that are worked on together.
+_CELLS = 1 << 16
 
 
 class Order(NamedTuple):
@@ -45,19 +47,35 @@ def order_test(target: Tensor, sizes: Sequence[int], *, classes: bool, seed: int
     batch = torch.unique(batch, return_inverse=True)[1]
     if classes:
         _, labels = torch.unique(target, return_inverse=True)
-        values = torch.nn.functional.one_hot(labels).float()
+        shares = torch.bincount(labels).double() / len(labels)
+        total = float(len(labels) * (1 - shares.square().sum()))
     else:
-        values = target.float().unsqueeze(1)
-    values = values - values.mean(dim=0)
-    total = float(values.square().sum())
+        target = target.double() - target.double().mean()
+        labels, shares = torch.zeros_like(batch), torch.zeros(1, dtype=torch.double)
+        total = float(target.square().sum())
     if total <= 0:
         return None
-    counts = torch.bincount(batch).clamp(min=1).float()
-    observed = _between(values, batch, counts)
+    counts = torch.bincount(batch)
+    weights = None if classes else target
+
+    def between(orders: Tensor) -> Tensor:
+        """Return the variance between batches for each order, (M, N) batch numbers -> (M)."""
+        cells = len(counts) * len(shares)
+        place = orders * len(shares) + labels + cells * torch.arange(len(orders)).unsqueeze(1)
+        sums = torch.bincount(
+            place.flatten(), None if weights is None else weights.expand(len(orders), -1).flatten(),
+            minlength=cells * len(orders),
+        ).double().view(len(orders), len(counts), len(shares))
+        beyond = sums - counts.unsqueeze(1) * shares
+        return (beyond.square().sum(2) / counts).sum(1)
+
+    observed = float(between(batch.unsqueeze(0)))
     generator = torch.Generator().manual_seed(seed)
-    random = torch.tensor([
-        _between(values, batch[torch.randperm(len(batch), generator=generator)], counts)
-        for _ in range(PERMUTATIONS)
+    together = max(1, _CELLS // max(len(batch), len(counts) * len(shares)))
+    random = torch.cat([
+        between(torch.stack([batch[torch.randperm(len(batch), generator=generator)]
+                             for _ in range(min(together, PERMUTATIONS - begin))]))
+        for begin in range(0, PERMUTATIONS, together)
     ])
     p = (1 + int((random >= observed - 1e-9 * total).sum())) / (1 + PERMUTATIONS)
     expected = float(random.mean())
@@ -72,8 +90,3 @@ def _spread_batches(sizes: Sequence[int]) -> Tensor:
     """
     every = max(-(-sum(sizes) // SAMPLES), 1)
     return torch.arange(0, len(sizes), every)
-
-
-def _between(values: Tensor, batch: Tensor, counts: Tensor) -> float:
-    sums = torch.zeros(len(counts), values.shape[1]).index_add_(0, batch, values)
-    return float((sums.square().sum(dim=1) / counts).sum())

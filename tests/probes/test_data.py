@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from builders import observe, target
+from builders import observe, part_of_probes, target
 from tables import CLASSES, FEATURES, N, looked_at, mlp, number, table
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
@@ -337,3 +337,22 @@ def test_a_loss_that_refuses_its_targets_does_not_stop_the_probe() -> None:
 
     assert number(found, "invalid_target_share") == 1
     assert number(found, "input_size") > 0
+
+
+@pytest.mark.parametrize("classes", [True, False])
+def test_the_share_of_the_order_is_that_of_the_variance_between_batches(classes: bool) -> None:
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.randint(5, (600,), generator=generator)
+    drawn[:200] = drawn[:200].sort().values
+    target_, sizes = (drawn if classes else drawn * 0.3 + 7), [50] * 12
+
+    found = part_of_probes("_order").order_test(target_, sizes, classes=classes, seed=0)
+
+    values = nn.functional.one_hot(drawn).double() if classes else target_.double().unsqueeze(1)
+    values = values - values.mean(0)
+    between = values.view(12, 50, -1).mean(1).square().sum() * 50
+    # What random orders give in the mean.
+    chance = values.square().sum() * 11 / 599
+    exact = (between - chance) / (values.square().sum() - chance)
+    assert found.explained == pytest.approx(float(exact), abs=0.003)
+    assert found.p == pytest.approx(1 / 2000)
