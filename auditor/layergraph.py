@@ -67,6 +67,7 @@ class LayerUse:
         bare: Only changes of shape lie between `before` and this layer.
         only_reader: Nothing else reads the output of `before`.
         after: Layers that it feeds in this way.
+        taken_by: The first hidden activation that takes its output, wherever that leads.
         ends: What becomes of its output, when `after` is empty.
         rescaled: A constant factor stands right before or behind it (NTK parametrisation, sine
             networks), so that the weights alone do not tell its scale.
@@ -94,6 +95,7 @@ class LayerUse:
     bare: bool = False
     only_reader: bool = False
     after: list[LayerUse] = field(default_factory=list)
+    taken_by: ActivationUse | None = None
     ends: End = "output"
     rescaled: bool = False
 
@@ -179,6 +181,9 @@ class LayerGraph:
         for node, call in self._called.items():
             call.hidden = node in graph.feeding
             call.gates = graph.multiplied(node)
+            maker = self._maker(node, graph)
+            if maker is not None and call.hidden and maker.taken_by is None:
+                maker.taken_by = call
         for node, use in self._made.items():
             if not use.after and node in graph.children:
                 use.ends = graph.end(node)
@@ -253,6 +258,16 @@ class LayerGraph:
             use.before, use.bare = self._made[node], bare and not calls
             use.only_reader = len(graph.readers(node)) == 1
             use.before.after.append(use)
+
+    def _maker(self, node: Node, graph: AutogradGraph) -> LayerUse | None:
+        """Return the layer whose output an activation takes, with changes of shape between."""
+        while len(parents := graph.carrying(node)) == 1:
+            node = parents[0]
+            if node in self._made:
+                return self._made[node]
+            if not node.name().startswith(RESHAPES):
+                return None
+        return None
 
 
 def _measure_delta(

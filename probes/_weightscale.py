@@ -153,7 +153,8 @@ def gap_to_others(name: str, scales: dict[str, Scale]) -> tuple[float, float]:
 
 def _measured(path: tuple[LayerUse, ...], scales: dict[str, Scale]) -> Stretch:
     hidden = path[:-1] if path[-1].ends == "output" else path
-    if path[-1].ends == "residual" or not any(use.activation_after for use in hidden):
+    if path[-1].ends == "residual" or not any(
+            use.activation_after or use.taken_by for use in hidden):
         hidden = ()
     decades = [scales[use.name].decades for use in path]
     begin = path[0].x_spread

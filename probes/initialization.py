@@ -158,7 +158,7 @@ def _note_scales(context: ProbeContext, draws: Sequence[_Draw]) -> None:
                     and use.parameter not in last.tied)
             context.note.measure("scale_counts", free, use.name)
             context.note.measure("feeds_layer", bool(use.after), use.name)
-        call = use.activation_after
+        call = use.activation_after or use.taken_by
         if use.bias is not None and call is not None and not call.gates:
             for name in _names(_BIAS):
                 _measure(context, name, use, [getattr(scale, name) for scale in scales])

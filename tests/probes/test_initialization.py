@@ -204,6 +204,20 @@ def test_biases_are_measured_against_signal_and_weights() -> None:
     assert observation.value("bias_to_signal", "2") is None, "the output's bias is its own affair"
 
 
+def test_biases_before_a_residual_sum_are_measured() -> None:
+    class Summed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inp, self.out = nn.Linear(64, 64), nn.Linear(64, 4)
+            nn.init.constant_(self.inp.bias, -10.0)
+
+        def forward(self, x: Tensor) -> Tensor:
+            h = torch.relu(self.inp(x))
+            return torch.as_tensor(self.out(h + h.flip(1)))
+
+    assert _number(_observe(Summed), "bias_to_signal", "inp") == pytest.approx(17.3, rel=0.1)
+
+
 def test_biases_are_measured_against_the_default_draw() -> None:
     def make() -> nn.Module:
         model = _mlp(1, _normal(0.01))()
