@@ -23,10 +23,13 @@ class GradientNoise:
     Attributes:
         variances: Trace of the per-sample gradient covariance at each point.
         squares: Squared norm of the true gradient at each point, free of bias.
+        samples: Behind each point; a gradient that they do not tell from zero has at least this
+            noise scale.
     """
 
     variances: list[float]
     squares: list[float]
+    samples: int = 0
 
     def add(self, bench: Bench, micro: Sequence[Any]) -> None:
         """Measure at the present weights, from microbatches of equal size."""
@@ -47,6 +50,7 @@ class GradientNoise:
         count = len(micro)
         mean = sum(float((g.double() / count).square().sum()) for g in total)
         scatter = max(square / count - mean, 0.0) * count / (count - 1)
+        self.samples = size * count
         self.variances.append(size * scatter)
         self.squares.append(mean - scatter / count)
 
@@ -54,7 +58,7 @@ class GradientNoise:
         """Return the noise scale tr(Sigma) / |G|^2 in samples, with a rough 95 % interval.
 
         The interval comes from the scatter of |G|^2 over the points; infinity where that is not
-        told from zero.
+        told from zero, but for the lower end.
 
         Source: McCandlish et al. 2018, An Empirical Model of Large-Batch Training, section 2.2.
         """
@@ -64,8 +68,8 @@ class GradientNoise:
                   if points > 1 else abs(square))
         # Points of one run are few and not independent.
         low, high = square - 2 * spread, square + 2 * spread
-        return tuple(variance / s if s > 0 else math.inf  # type: ignore[return-value]
-                     for s in (square, high, low))
+        scale, upper = (variance / s if s > 0 else math.inf for s in (square, low))
+        return scale, variance / high if high > 0 else float(self.samples), upper
 
 
 def _taken(parameter: Tensor) -> Tensor:

@@ -197,3 +197,10 @@ def test_runs_that_were_cut_short_are_not_compared() -> None:
 
     with pytest.raises(OutOfTime, match="could not be finished"):
         part_of_probes("_scaling")._runs(Hurried(), 32, 4, 4e-2)
+
+
+def test_a_gradient_that_is_all_noise_has_a_finite_lower_end() -> None:
+    scale, low, high = GradientNoise([4.0, 4.0], [-0.2, -0.2], samples=128).scale()
+
+    assert low == 128
+    assert scale == high == float("inf")
