@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from auditor import task
-from auditor.distributions import beta_quantile
 from auditor.losscall import LossCall
 
 from ._firstlook import FirstLook
@@ -78,6 +77,9 @@ def rarity(labels: Tensor, val: Tensor | None) -> Rarity | None:
         labels: (N,) class numbers of the training stream.
         val: (M,) those of the validation samples, which may hold classes never seen in training.
     """
+    # Imported late: it takes a third of a second.
+    from scipy import special
+
     names, counts = torch.unique(labels, return_counts=True)
     extra = torch.unique(val) if val is not None else names[:0]
     unseen = [int(name) for name in extra if int(name) not in set(names.tolist())]
@@ -86,6 +88,6 @@ def rarity(labels: Tensor, val: Tensor | None) -> Rarity | None:
         return None
     rarest = 0 if unseen else int(counts.min())
     label = unseen[0] if unseen else int(names[counts.argmin()])
-    upper = beta_quantile(rarest + 1, total - rarest, 1 - _ERROR / classes)
+    upper = float(special.betaincinv(rarest + 1, total - rarest, 1 - _ERROR / classes))
     weights = tuple((total / (len(names) * counts.double())).tolist())
     return Rarity(label, rarest / total, upper * classes, weights, tuple(unseen))
