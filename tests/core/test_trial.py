@@ -6,11 +6,8 @@ import copy
 import dataclasses
 import math
 import random
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +21,7 @@ from auditor.errors import TargetError
 from auditor.isolation import Defaults, seeded
 from auditor.store import BatchStore
 from auditor.target import Target, WithTrainingStep
-from auditor.trial import Bench, Changes, evaluating, fresh_run, run, set_dropout
+from auditor.trial import Bench, Changes, fresh_run, run
 
 G = torch.Generator().manual_seed(0)
 X = torch.randn(64, 4, generator=G)
@@ -367,61 +364,3 @@ def test_nothing_of_the_users_is_changed(step: Callable[..., Tensor]) -> None:
         assert step in (fails, is_interrupted)
 
     assert state() == before
-
-
-def test_modes_are_put_back_module_by_module() -> None:
-    model = net()
-    model[1].eval()  # type: ignore[index]
-    before = [m.training for m in model.modules()]
-
-    with pytest.raises(ValueError, match="no"), evaluating(model):
-        assert not any(m.training for m in model.modules()) and not torch.is_grad_enabled()
-        raise ValueError("no")
-
-    assert [m.training for m in model.modules()] == before and torch.is_grad_enabled()
-
-
-def test_dropout_inside_recurrent_and_attention_layers_is_set_too() -> None:
-    model = nn.ModuleList([nn.LSTM(2, 2, 2, dropout=0.5), nn.MultiheadAttention(2, 1, 0.5),
-                           nn.Dropout2d(0.5), nn.AlphaDropout(0.5)])
-
-    set_dropout(model, 0.0)
-
-    assert [model[0].dropout, model[1].dropout, model[2].p, model[3].p] == [0.0] * 4
-
-
-_FIRST = """
-import gc, weakref
-import torch
-from builders import target
-from torch import nn
-from auditor.isolation import seeded
-from auditor.trial import Bench
-x = torch.randn(8, 4)
-with seeded(0):
-    bench = Bench(target(lambda: nn.Linear(4, 2), x, torch.ones(8, dtype=torch.long)))
-    bench.step((x, torch.ones(8, dtype=torch.long)))
-weight = weakref.ref(bench.model.weight)
-del bench
-gc.collect()
-print(weight() is None)
-"""
-
-
-def test_the_first_bench_of_a_process_is_let_go_of() -> None:
-    found = subprocess.run([sys.executable, "-W", "ignore", "-c", _FIRST], text=True, check=True,
-                           capture_output=True, cwd=Path(__file__).parents[1])
-
-    assert found.stdout.strip() == "True"
-
-
-def test_a_train_method_of_its_own_is_called_as_every_loop_calls_it() -> None:
-    class Frozen(nn.Sequential):
-        def train(self, mode: bool = True) -> Any:
-            super().train(mode)
-            self[1].eval()
-            return self
-
-    model = Bench(target(lambda: Frozen(nn.Linear(4, 2), nn.BatchNorm1d(2)), X, Y)).model
-
-    assert model.training and not model[1].training  # type: ignore[index]
