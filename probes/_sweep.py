@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean
+from statistics import fmean, stdev
 
 from auditor.observation import Series
 
@@ -32,12 +32,14 @@ class Sweep:
         losses: Mean over the last round of batches, as many.
         start: Loss of the round at the start.
         noise: Standard deviation of one round's loss at fixed weights (dropout).
+        each: The same of each batch of the round alone.
     """
 
     rates: tuple[float, ...]
     losses: tuple[float, ...]
     start: float
     noise: float
+    each: tuple[Sweep, ...] = ()
 
     @property
     def best(self) -> int:
@@ -61,6 +63,14 @@ class Sweep:
         below = [i for i in range(self.best, len(self.losses)) if self.losses[i] <= self.start]
         return (self.rates[fallen[0] if fallen else self.best],
                 self.rates[max(below, default=self.best)])
+
+    def stable_spread(self) -> tuple[float | None, float | None]:
+        """Return the standard deviation of both ends over the batches of the round."""
+        ends = [one.stable() for one in self.each if one.losses]
+        if len(ends) < 2:
+            return None, None
+        low, high = (stdev(values) for values in zip(*ends, strict=True))
+        return low, high
 
     def series(self) -> Series:
         """Return the curve for the reports."""
@@ -94,8 +104,20 @@ def sweep(track: Track, points: int = POINTS) -> Sweep:
         track.train = whole
     seen = [*rounds[0], *(loss for loss in done.losses if math.isfinite(loss))]
     windows = [fmean(seen[i - size + 1:i + 1]) for i in range(size, len(seen))] or [start]
-    rates = [low * growth**step for step in range(len(windows))]
-    return Sweep(tuple(rates), tuple(windows), start, noise)
+    rates = [low * growth**step for step in range(max(len(windows), len(done.losses)))]
+    each = tuple(_alone(k, rates, done.losses, rounds) for k in range(size))
+    return Sweep(tuple(rates[:len(windows)]), tuple(windows), start, noise, each)
+
+
+def _alone(
+    number: int, rates: Sequence[float], losses: Sequence[float], rounds: list[list[float]],
+) -> Sweep:
+    """Return what one batch of the round saw of the range test."""
+    size, own = len(rounds[0]), [values[number] for values in rounds]
+    seen = [(rates[i], losses[i]) for i in range(number, len(losses), size)
+            if math.isfinite(losses[i])]
+    return Sweep(tuple(rate for rate, _ in seen), tuple(loss for _, loss in seen), fmean(own),
+                 _noise(own))
 
 
 def _range(user_lr: float) -> tuple[float, float]:

@@ -104,8 +104,10 @@ class _Look:
         note.measure("lr_ratio", track.user_lr / suggested if suggested else math.inf)
         note.measure("flat_lr_low", min(flat_low, suggested))
         note.measure("flat_lr_high", flat_high)
-        note.measure("stable_lr_low", min(low, flat_low))
-        note.measure("stable_lr_high", max(min(high, raced.highest_standing), flat_high))
+        low_spread, high_spread = swept.stable_spread()
+        note.measure("stable_lr_low", min(low, flat_low), spread=low_spread)
+        note.measure("stable_lr_high", max(min(high, raced.highest_standing), flat_high),
+                     spread=high_spread)
         note.measure("lr_trial_steps", max(len(run.losses) for run in raced.finalists))
         note.measure("warms_up", track.bench.schedule.warms_up)
         note.measure("growth_through_time", max((

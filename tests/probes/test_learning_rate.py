@@ -244,6 +244,14 @@ def test_the_users_random_state_is_untouched() -> None:
     assert bool((torch.get_rng_state() == before).all())
 
 
+def test_the_ends_of_the_stable_range_have_a_spread_over_batches() -> None:
+    seen = observe("learning_rate", setup(1e-3))
+    spreads = {m.name: m.spread for m in seen.measurements}
+
+    for end in ("stable_lr_low", "stable_lr_high"):
+        assert 0 <= float(spreads[end] or -1) < 10 * float(seen.value(end) or 0)
+
+
 def ran(lr: float, loss: float) -> Any:
     return Run(lr, [2.3] * 56, "finished", (loss, loss))
 
