@@ -22,6 +22,8 @@ from ._samples import drawing, training_samples, validation_samples
 from ._simple import neighbours_score
 
 _STEPS = 400
+# What the evaluations may cost, in training steps of three forward passes.
+_LOOKING, _FORWARDS = 120, 3
 _FEWEST_STEPS = 40
 # More passes than this over a small set would show what nobody trains to; but a set of few batches
 # is trained on for more of them, since nothing is learned in forty steps.
@@ -62,7 +64,7 @@ class Fit:
     name: ClassVar[str] = "fit"
     says: ClassVar[str] = "trains for a while and compares training with validation"
     cost: ClassVar[Cost] = Cost(
-        steps=_STEPS + 120, minimum_steps=2 * _FEWEST_STEPS, trains=True, long=True)
+        steps=_STEPS + _LOOKING, minimum_steps=2 * _FEWEST_STEPS, trains=True, long=True)
     yields: ClassVar[tuple[Quantity, ...]] = QUANTITIES
     after: ClassVar[tuple[str, ...]] = ("data",)
 
@@ -73,16 +75,16 @@ class Fit:
             NotApplicable: The training step cannot run without gradients.
             OutOfTime: Too little time.
         """
-        steps = _planned(context)
-        seen = _some(context.batches.train(steps), _EVALUATED)
-        held = _some(context.batches.val(_HELD_BATCHES), _EVALUATED_ONCE)
+        steps, looks = _planned(context)
+        seen = _some(context.batches.train(steps), _EVALUATED, looks // 3)
+        held = _some(context.batches.val(_HELD_BATCHES), _EVALUATED_ONCE, looks - looks // 3)
         with seeded(context.seed):
             bench = Bench(context.target)
             run, epoch = _trained(context, bench, steps, seen, held)
             if not math.isfinite(run.train[-1].loss):
                 context.note.missed("the run diverged", *(q.name for q in QUANTITIES))
                 return
-            _note_modes(context, bench, run)
+            _note_modes(context, bench, run, looks)
             _note_shares(context, bench, seen)
         _note_run(context, run, epoch, seen)
         if held:
@@ -92,14 +94,22 @@ class Fit:
             context.note.absent("there are no validation data", *VALIDATION)
 
 
-def _planned(context: ProbeContext) -> int:
-    """Return how many steps to take: at most some epochs, and no batch of a part twice."""
-    affordable = context.affordable_steps(_STEPS + 120, minimum=2 * _FEWEST_STEPS)
-    steps = max(int(affordable * _STEPS / (_STEPS + 120)), _FEWEST_STEPS)
+def _planned(context: ProbeContext) -> tuple[int, int]:
+    """Return how many steps to take, and how many batches each evaluation may look at.
+
+    At most some epochs, and no batch of a part twice. Where the time is short the evaluations are
+    cut like the steps: those of small batches would cost more than the training.
+    """
+    affordable = context.affordable_steps(_STEPS + _LOOKING, minimum=2 * _FEWEST_STEPS)
+    steps = max(int(affordable * _STEPS / (_STEPS + _LOOKING)), _FEWEST_STEPS)
+    looks = 3 * _STEPS
+    if affordable < _STEPS + _LOOKING:
+        looked = affordable - int(affordable * _STEPS / (_STEPS + _LOOKING))
+        looks = min(looks, max(looked * _FORWARDS // (_EVALUATIONS + 1), 3))
     stored = len(context.batches.train(steps))
     if context.batches.training_pass.exhausted:
-        return min(steps, max(_EPOCHS * stored, _STEPS_AT_LEAST))
-    return min(steps, stored)
+        return min(steps, max(_EPOCHS * stored, _STEPS_AT_LEAST)), looks
+    return min(steps, stored), looks
 
 
 def _trained(
@@ -176,9 +186,9 @@ def _scale(run: _Run) -> tuple[float, float]:
     return (top, floor) if top > floor else (floor + max(abs(top - floor), 1e-12), floor)
 
 
-def _note_modes(context: ProbeContext, bench: Bench, run: _Run) -> None:
+def _note_modes(context: ProbeContext, bench: Bench, run: _Run, looks: int) -> None:
     """Measure how much worse eval mode is than training mode on the same training samples."""
-    read = _some(context.batches.train(_HELD_BATCHES), _EVALUATED_ONCE)
+    read = _some(context.batches.train(_HELD_BATCHES), _EVALUATED_ONCE, looks)
     top, floor = _scale(run)
     plain, training = (evaluate(bench, read, context.seed, as_training=as_training)
                        for as_training in (False, True))
@@ -293,10 +303,10 @@ def _number(target: Any) -> Any:
     return target.reshape(-1)
 
 
-def _some(read: Sequence[Any], samples: int) -> list[Any]:
+def _some(read: Sequence[Any], samples: int, most: int = _HELD_BATCHES) -> list[Any]:
     """Return batches spread evenly over those read, of about so many samples."""
     read = [batch for batch in read if batches.length(batch) > 1] or list(read)
     if not read:
         return []
-    count = max(1, min(len(read), -(-samples // max(batches.length(read[0]), 1))))
+    count = max(1, min(len(read), most, -(-samples // max(batches.length(read[0]), 1))))
     return [read[i * len(read) // count] for i in range(count)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -14,10 +15,13 @@ from torch.nn import functional as F  # noqa: N812 - the field's name for it
 from torch.utils.data import DataLoader, TensorDataset
 
 from auditor.observation import Observation
+from auditor.probe import Notebook, ProbeContext
+from auditor.store import BatchStore
 from auditor.trial import Bench
 
 FEATURES, CLASSES = 20, 4
 
+Fit = part_of_probes("fit").Fit
 gradient_shares = part_of_probes("_gradient_shares").gradient_shares
 
 
@@ -66,6 +70,28 @@ def test_a_summed_loss_compares_batches_of_other_sizes() -> None:
 
     assert abs(number(found, "early_val_excess")) < 0.1
     assert number(found, "fit_gap") < 0.08
+
+
+def test_evaluations_are_cut_with_the_steps() -> None:
+    assert evaluating_passes(step_seconds=1e-4) > 900
+    assert evaluating_passes(step_seconds=0.5) < 200
+
+
+def evaluating_passes(step_seconds: float) -> int:
+    asked: list[bool] = []
+
+    class Counting(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            asked.append(self.training)
+            return super().forward(x)
+
+    audited = target(lambda: Counting(FEATURES, CLASSES), *data(4000, 0), batch_size=8,
+                     val=data(2000, 1))
+    note = Notebook(Fit.name, Fit.yields)
+    Fit().run(ProbeContext(target=audited, batches=BatchStore(audited), note=note,
+                           step_seconds=step_seconds, deadline=time.monotonic() + 50))
+    assert note.observation().value("fit_val_loss") is not None
+    return asked.count(False)
 
 
 def test_without_validation_data_nothing_is_said_of_them() -> None:
