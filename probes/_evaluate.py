@@ -103,13 +103,18 @@ def _main(listener: LossCalls, samples: int) -> LossCall | None:
 
 
 def _averaged(main: LossCall | None, total: float) -> tuple[LossCall | None, float]:
-    """Return a summed loss and its value as a mean, so that batches of other sizes compare."""
+    """Return a summed loss as a mean, so that batches of other sizes compare.
+
+    Terms beside it (the divergence of a VAE) are summed like it. A total below the sum is one that
+    the user's code divides itself.
+    """
     if main is None or main.reduction != "sum":
         return main, total
     mean = replace(main, settings={**main.settings, "reduction": "mean"})
     summed, value = task.value(main), task.value(mean)
-    same = summed is not None and abs(summed - total) <= _SAME * max(abs(total), _SAME)
-    return (mean, value) if same and value is not None else (main, total)
+    if not summed or not value or not summed - _SAME * abs(summed) <= total < math.inf:
+        return main, total
+    return mean, total * value / summed
 
 
 def _seen(main: LossCall | None, size: int, total: float) -> _Seen:

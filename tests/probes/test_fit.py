@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from auditor.observation import Observation
 from auditor.probe import Notebook, ProbeContext
 from auditor.store import BatchStore
+from auditor.target import WithTrainingStep
 from auditor.trial import Bench
 
 FEATURES, CLASSES = 20, 4
@@ -70,6 +71,19 @@ def test_a_summed_loss_compares_batches_of_other_sizes() -> None:
 
     assert abs(number(found, "early_val_excess")) < 0.1
     assert number(found, "fit_gap") < 0.08
+
+
+def test_a_summed_loss_with_a_second_summed_term_does_too() -> None:
+    def step(model: nn.Module, batch: Any) -> Tensor:
+        logits = model(batch[0])
+        return torch.as_tensor(F.cross_entropy(logits, batch[1], reduction="sum")
+                               + 0.01 * logits.square().sum())
+
+    audited = target(mlp, *data(3000, 0), compute=WithTrainingStep(step), lr=3e-3)
+    val = DataLoader(TensorDataset(*data(600, 1)), batch_size=200)
+    found = observe("fit", replace(audited, make_val_loader=lambda: val))
+
+    assert abs(number(found, "early_val_excess")) < 0.1
 
 
 def test_evaluations_are_cut_with_the_steps() -> None:
