@@ -28,7 +28,7 @@ _FEWEST_STEPS = 40
 # More passes than this over a small set would show what nobody trains to; but a set of few batches
 # is trained on for more of them, since nothing is learned in forty steps.
 _EPOCHS = 20
-_STEPS_AT_LEAST = 120
+_STEPS_OF_SMALL_SETS = 120
 _EVALUATIONS = 10
 _HELD_BATCHES = 64
 _EVALUATED = 512
@@ -101,14 +101,14 @@ def _planned(context: ProbeContext) -> tuple[int, int]:
     cut like the steps: those of small batches would cost more than the training.
     """
     affordable = context.affordable_steps(_STEPS + _LOOKING, minimum=2 * _FEWEST_STEPS)
-    steps = max(int(affordable * _STEPS / (_STEPS + _LOOKING)), _FEWEST_STEPS)
+    trained = int(affordable * _STEPS / (_STEPS + _LOOKING))
+    steps = max(trained, _FEWEST_STEPS)
     looks = 3 * _STEPS
-    if affordable < _STEPS + _LOOKING:
-        looked = affordable - int(affordable * _STEPS / (_STEPS + _LOOKING))
-        looks = min(looks, max(looked * _FORWARDS // (_EVALUATIONS + 1), 3))
+    if trained < _STEPS:
+        looks = max((affordable - trained) * _FORWARDS // (_EVALUATIONS + 1), 3)
     stored = len(context.batches.train(steps))
     if context.batches.training_pass.exhausted:
-        return min(steps, max(_EPOCHS * stored, _STEPS_AT_LEAST)), looks
+        return min(steps, max(_EPOCHS * stored, _STEPS_OF_SMALL_SETS)), looks
     return min(steps, stored), looks
 
 
