@@ -65,6 +65,16 @@ class AutogradGraph:
         """Tell whether a node's output is multiplied with another branch."""
         return any(self._is_product(reader) for reader in self._seen_through(node))
 
+    def opened_by(self, node: Node) -> Iterator[Node]:
+        """Yield what a node's output is multiplied with, down to the first node that computes."""
+        for reader in self._seen_through(node):
+            if self._is_product(reader):
+                for other in self.carrying(reader):
+                    while other.name().startswith(_PARTS) and len(self.carrying(other)) == 1:
+                        other = self.carrying(other)[0]
+                    if other is not node:
+                        yield other
+
     def scales(self, node: Node) -> bool:
         """Tell whether a node multiplies with a constant."""
         return (node.name().startswith(("Mul", "Div")) and node not in self._dropouts

@@ -33,7 +33,8 @@ class ActivationUse:
         subject: As the recorder names it.
         activation: Which function.
         hidden: A layer lies behind it; else it belongs to the output or the loss.
-        gates: Its output is multiplied with another branch (gates, attention weights).
+        gates: Its output is multiplied with another branch (gates, attention weights). Where a
+            sigmoid opens a tanh, only the sigmoid is the gate.
     """
 
     subject: str
@@ -180,7 +181,7 @@ class LayerGraph:
             self._connect(use, graph)
         for node, call in self._called.items():
             call.hidden = node in graph.feeding
-            call.gates = graph.multiplied(node)
+            call.gates = graph.multiplied(node) and not self._is_opened(node, graph)
             maker = self._maker(node, graph)
             if maker is not None and call.hidden and maker.taken_by is None:
                 maker.taken_by = call
@@ -258,6 +259,13 @@ class LayerGraph:
             use.before, use.bare = self._made[node], bare and not calls
             use.only_reader = len(graph.readers(node)) == 1
             use.before.after.append(use)
+
+    def _is_opened(self, node: Node, graph: AutogradGraph) -> bool:
+        """Tell whether an activation with both signs carries what another one lets through."""
+        others = [self._called[other].activation for other in graph.opened_by(node)
+                  if other in self._called]
+        return self._called[node].activation.low < 0 and any(
+            other.family == "bounded" and other.low >= 0 for other in others)
 
     def _maker(self, node: Node, graph: AutogradGraph) -> LayerUse | None:
         """Return the layer whose output an activation takes, with changes of shape between."""

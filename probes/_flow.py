@@ -74,12 +74,14 @@ class Flow:
 
     Attributes:
         cuts: In the order of the calls.
+        blind: Calls of a loss function with tensors that no source reaches.
         used: Bits of the sources that were an argument of any call.
         escaped: What left for Python or numpy.
     """
 
     def __init__(self, sources: Sequence[Tensor]) -> None:
         self.cuts: list[Cut] = []
+        self.blind: list[Cut] = []
         self.used = 0
         self.escaped = _NOTHING
         self._own: dict[int, int] = {}
@@ -110,6 +112,7 @@ class Flow:
             inputs = inputs[:1]
         trace = _joined([self._trace(tensor) for tensor in inputs])
         if not trace.values:
+            self._note_blind(call, name)
             return
         for tensor in inputs:
             self.used |= self._own.get(id(tensor), 0)
@@ -122,6 +125,11 @@ class Flow:
         if loses or name.rstrip("_") in _FLAT:
             trace = self._cut(trace, call, name)
         self._hand_on(trace, outputs, inputs)
+
+    def _note_blind(self, call: Call, name: str) -> None:
+        if call.function in functions.LOSSES and torch.is_grad_enabled():
+            by = f"{name}(), which is called with tensors that no parameter reaches"
+            self.blind.append(Cut(0, by, place_of_caller()))
 
     def _hand_on(self, trace: _Trace, outputs: Sequence[Tensor], inputs: Sequence[Tensor]) -> None:
         for tensor in outputs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -26,11 +26,17 @@ _SHORTEST = 4
 
 
 class _Filling(NamedTuple):
-    """A value that fills the ends of sequences, and the size of these (N, T)."""
+    """A value that fills the ends of sequences.
+
+    Attributes:
+        value: It.
+        tails: (N, T) True where it fills up.
+        only: It stands nowhere else.
+    """
 
     value: int
-    rows: int
-    length: int
+    tails: Tensor
+    only: bool
 
 
 class Padding:
@@ -46,6 +52,7 @@ class Padding:
         Quantity("padding_gradient", "share", "part of the loss's gradient that comes from these "
                  "positions"),
         Quantity("padding_value", "", "the value that fills up"),
+        Quantity("padding_means_more", "", "the value stands at other positions too", kind="flag"),
     )
 
     def run(self, context: ProbeContext) -> None:
@@ -66,32 +73,58 @@ class Padding:
         context.note.measure("padding_share", share)
         context.note.measure("padding_gradient", gradient)
         context.note.measure("padding_value", value)
+        context.note.measure("padding_means_more", not filled[0].only)
 
 
 def _filling(batch: Any) -> _Filling | None:
     """Return the value that fills the ends of a batch's first sequences; None if nothing does.
 
-    Most sequences end in it, in runs of different lengths, it hardly stands anywhere else, and
-    inputs of the same length are filled up there too.
+    Most sequences end in it, in runs of different lengths, it hardly stands anywhere else or the
+    inputs say where they end, and inputs of the same length are filled up there too.
     """
     parts = batches.split(batch)
     tokens = next(_sequences([*batches.tensors_of(parts.target), *parts.inputs]), None)
     if tokens is None:
         return None
     value = int(tokens[:, -1].mode().values)
-    is_value = tokens == value
-    tails = is_value.flip(1).cumprod(dim=1).flip(1).bool()
+    only = True
+    tails = _tails(tokens, value)
+    if _strays(tokens == value, tails):
+        only, tails = False, _told_by_inputs(tokens == value, parts.inputs)
     lengths = tails.sum(dim=1)
-    stray = (is_value & ~tails).sum() / (~tails).sum().clamp(min=1)
     ends = float((lengths > 0).double().mean())
-    if value < 0 or float(stray) > _STRAY or ends < _MOST or int(lengths.max()) < 2:
+    if value < 0 or ends < _MOST or int(lengths.max()) < 2:
         return None
     if int(lengths.min()) == int(lengths.max()) or not _fill_inputs(tails, parts.inputs):
         return None
-    return _Filling(value, *tokens.shape)
+    return _Filling(value, tails, only)
 
 
-def _sequences(tensors: Sequence[Tensor]) -> Iterator[Tensor]:
+def _tails(tokens: Tensor, value: int) -> Tensor:
+    """Return (N, T) True where a value runs to the end of its sequence."""
+    return (tokens == value).flip(1).cumprod(dim=1).flip(1).bool()
+
+
+def _strays(is_value: Tensor, tails: Tensor) -> bool:
+    return float((is_value & ~tails).sum() / (~tails).sum().clamp(min=1)) > _STRAY
+
+
+def _told_by_inputs(is_value: Tensor, inputs: Sequence[Tensor]) -> Tensor:
+    """Return (N, T) the ends that inputs or their mask show, if the targets have one value there.
+
+    Labels are often filled up with a class that exists; what fills the inputs stands only there.
+    """
+    for tensor in _sequences(tensor.long() for tensor in inputs if tensor.dtype == torch.bool
+                             or not tensor.is_floating_point()):
+        if tensor.shape == is_value.shape:
+            filler = int(tensor[:, -1].mode().values)
+            tails = _tails(tensor, filler)
+            if not _strays(tensor == filler, tails) and bool(is_value[tails].all()):
+                return tails
+    return torch.zeros_like(is_value)
+
+
+def _sequences(tensors: Iterable[Tensor]) -> Iterator[Tensor]:
     """Yield the (N, T) integer tensors."""
     for tensor in tensors:
         whole = not tensor.is_floating_point() and tensor.dtype != torch.bool
@@ -130,9 +163,14 @@ def _counted(loss: SeenLoss, filling: _Filling) -> tuple[float, float] | None:
     if target is None or target.is_floating_point() or gradient is None or gradient.dim() < 2:
         return None
     norms = gradient.double().norm(dim=1)
-    positions = target.numel() / filling.rows
-    if norms.shape != target.shape or not filling.length - 2 <= positions <= filling.length:
+    rows, length = filling.tails.shape
+    if norms.shape != target.shape or not length - 2 <= target.numel() / rows <= length:
         return None
     filled = target == filling.value
+    if not filling.only:
+        # Where the value stands elsewhere too, only positions that are not shifted can be told.
+        if target.numel() != filling.tails.numel():
+            return None
+        filled &= filling.tails.reshape(target.shape)
     total = float(norms.sum())
     return float(filled.double().mean()), float(norms[filled].sum()) / total if total else 0.0

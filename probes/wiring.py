@@ -30,7 +30,8 @@ class _Fate:
 
     Attributes:
         with_gradient: Passes in which a gradient arrived.
-        cut: Passes in which the loss was computed from it and no gradient arrived.
+        cut: Passes in which it took part, the loss was computed from it or looked past it, and no
+            gradient arrived.
         by, place: The call that cut the graph.
     """
 
@@ -48,7 +49,7 @@ class Wiring:
     cost: ClassVar[Cost] = Cost(steps=4, minimum_steps=1, trains=True)
     after: ClassVar[tuple[str, ...]] = ()
     yields: ClassVar[tuple[Quantity, ...]] = (
-        Quantity("cut_batches", "", "batches whose loss was computed from the parameter and sent "
+        Quantity("cut_batches", "", "batches in which the parameter took part and the loss sent "
                  "it no gradient", "parameter"),
         Quantity("gradient_batches", "", "batches in which a gradient reached the parameter",
                  "parameter"),
@@ -167,6 +168,10 @@ class _Passes:
                     fate.by, fate.place = cut.by, cut.place
                 elif not parameter.requires_grad:
                     fate.by = "requires_grad=False"
+            elif flow.blind and flow.used & bit:
+                # A head that nobody reads is no fault, unless a loss looks past it.
+                fate.cut += 1
+                fate.by, fate.place = flow.blind[0].by, flow.blind[0].place
 
     def _note_hidden(self) -> None:
         held = _held(self.bench)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -105,6 +106,22 @@ def test_a_normalisation_and_a_residual_sum_cut_the_stretch() -> None:
     assert layers["b"].before is None and layers["b"].begins == "normalisation"
     assert layers["c"].before is None and layers["c"].begins == "join"
     assert layers["b"].ends == "residual"
+
+
+@pytest.mark.parametrize(("activation", "is_gate"), [(torch.tanh, False), (torch.sigmoid, True)])
+def test_a_tanh_that_a_sigmoid_lets_through_is_no_gate(activation: Any, is_gate: bool) -> None:
+    class Highway(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.g, self.out = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            gate = torch.sigmoid(self.g(x))
+            return self.out(gate * activation(self.a(x)) + (1 - gate) * x)  # type: ignore[no-any-return]
+
+    calls = _graph(Highway(), torch.randn(3, 4)).activations
+
+    assert [call.gates for call in calls] == [True, is_gate]
 
 
 def test_a_gate_is_told_from_a_hidden_activation() -> None:

@@ -89,6 +89,30 @@ def test_sequences_without_padding_are_not_judged(y: Tensor) -> None:
     assert observe("padding", target(Tagger, TOKENS, y)).status == "not-applicable"
 
 
+def test_labels_that_are_filled_up_with_a_class_are_told_by_their_inputs() -> None:
+    tags = PADDED % 4
+    filled = PADDED == 0
+    torch.manual_seed(0)
+    out = Tagger(4)(PADDED).detach().requires_grad_()
+    F.cross_entropy(out, tags).backward()  # type: ignore[no-untyped-call]
+    assert out.grad is not None
+    norms = out.grad.norm(dim=1)
+
+    observation = observe("padding", target(
+        lambda: Tagger(4), PADDED, tags, batch_size=64, shuffle=False))
+
+    assert observation.value("padding_share") == pytest.approx(float(filled.float().mean()))
+    assert observation.value("padding_gradient") == pytest.approx(
+        float(norms[filled].sum() / norms.sum()), rel=1e-4)
+    assert observation.value("padding_means_more") is True
+
+
+def test_a_class_that_ends_sequences_of_any_length_is_no_padding() -> None:
+    observation = observe("padding", target(lambda: Tagger(4), TOKENS, PADDED % 4))
+
+    assert observation.status == "not-applicable"
+
+
 def test_padded_inputs_do_not_make_padded_targets() -> None:
     class Classifier(Tagger):
         def forward(self, x: Tensor) -> Tensor:

@@ -117,6 +117,29 @@ def test_heads_that_are_thrown_away_and_estimators_are_no_cuts(make_model: Any) 
     assert cut(make_model) == (set(), set())
 
 
+class TwoHeads(Net):
+    def __init__(self) -> None:
+        super().__init__()
+        self.size = nn.Linear(32, 1)
+
+    def forward(self, x: Tensor) -> Any:
+        h = self.features(x)
+        return self.c(h), self.size(h).squeeze(1)
+
+
+@pytest.mark.parametrize(("reads", "lost"), [
+    (lambda size, wanted: F.mse_loss(wanted, wanted), {"size.weight", "size.bias"}),
+    (lambda size, wanted: F.mse_loss(size, wanted), set()),
+    (lambda size, wanted: 0.0, set()),
+])
+def test_a_loss_that_looks_past_a_head_cuts_it_off(reads: Any, lost: set[str]) -> None:
+    def step(model: nn.Module, batch: Any) -> Tensor:
+        scores, size = model(batch[0])
+        return F.cross_entropy(scores, batch[1]) + reads(size, batch[0].norm(dim=1))
+
+    assert cut(TwoHeads, compute=WithTrainingStep(step))[0] == lost
+
+
 def test_a_loss_that_became_a_leaf_cuts_off_everything() -> None:
     def step(model: nn.Module, batch: Any) -> Tensor:
         loss = F.cross_entropy(model(batch[0]), batch[1])
