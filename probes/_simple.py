@@ -7,28 +7,67 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from auditor.lossvalue import BINARY_LOSSES, is_two_valued
+
+from ._evaluate import Evaluation
+from ._labels import labels_in
+from ._samples import Samples
+
 _NEIGHBOURS = 5
+# Wider targets are pictures and signals, which a bottleneck may blur on purpose.
+_MOST_OUTPUTS = 16
 _SAMPLES = 4000
 _WIDEST = 4096
 # Validation rows whose distances are taken at once.
 _ROWS = 256
 
 
-def neighbours_score(
+def neighbours_score(train: Samples, val: Samples, model: Evaluation) -> float | None:
+    """Return the score of the five nearest training samples on validation samples.
+
+    Args:
+        train: To look among.
+        val: To predict.
+        model: Its score is the one that is asked for.
+
+    Returns:
+        None for inputs that are no numbers, or too wide, and for targets of other kinds.
+    """
+    inputs = [[t for t in s.inputs if t is not None] for s in (train, val)]
+    complete = all(len(own) == len(s.inputs)
+                   for own, s in zip(inputs, (train, val), strict=True))
+    targets = [_comparable(s.target, model) for s in (train, val)]
+    if not complete or not train.separate or targets[0] is None or targets[1] is None:
+        return None
+    return _score(inputs[0], targets[0], inputs[1], targets[1],
+                  classes=model.score_name == "accuracy")
+
+
+def _comparable(target: Tensor | None, model: Evaluation) -> Tensor | None:
+    """Return the (N,) classes, (N, L) labels or (N, K) numbers that the model is scored on."""
+    if target is None:
+        return None
+    if model.score_name != "accuracy":
+        numbers = target.flatten(1) if target.dim() > 1 else target[:, None]
+        return numbers if numbers.shape[1] <= _MOST_OUTPUTS else None
+    labels = target.dim() == 2 and target.shape[1] > 1 and model.loss_names <= BINARY_LOSSES
+    if labels and is_two_valued(target):
+        return target.long()
+    return labels_in(target)
+
+
+def _score(
     train: Sequence[Tensor], train_y: Tensor, val: Sequence[Tensor], val_y: Tensor, *,
     classes: bool,
 ) -> float | None:
-    """Return the accuracy (or R2) of the five nearest training samples on validation samples.
+    """Return the accuracy (or R2) of the nearest training samples.
 
     Args:
         train: (N, ...) float inputs; the columns are standardised with their own moments.
-        train_y: (N,) classes or numbers.
+        train_y: (N, ...) classes, labels or numbers.
         val: (M, ...) likewise.
-        val_y: (M,) likewise.
-        classes: The targets are classes.
-
-    Returns:
-        None for inputs that are no numbers, or too wide.
+        val_y: (M, ...) likewise.
+        classes: The targets are classes or labels.
     """
     if not train or not all(t.is_floating_point() for t in train):
         return None
@@ -47,7 +86,7 @@ def neighbours_score(
         said = torch.mode(y[near], dim=1).values
         return float((said == val_y).float().mean())
     said = y[near].float().mean(dim=1)
-    total = float((val_y.float() - val_y.float().mean()).square().sum())
+    total = float((val_y.float() - val_y.float().mean(dim=0)).square().sum())
     return 1 - float((said - val_y.float()).square().sum()) / total if total > 0 else None
 
 

@@ -17,7 +17,6 @@ from auditor.trial import Bench
 from ._evaluate import Evaluation, evaluate, excess, gap, hardest
 from ._fit_quantities import QUANTITIES, VALIDATION
 from ._gradient_shares import gradient_shares
-from ._labels import labels_in
 from ._samples import drawing, training_samples, validation_samples
 from ._simple import neighbours_score
 
@@ -278,29 +277,13 @@ def _note_neighbours(context: ProbeContext, run: _Run) -> None:
     train, val = training_samples(context), validation_samples(context)
     found = None
     if val is not None and last.score_name:
-        found = _neighbours(train, val, classes=last.score_name == "accuracy")
+        found = neighbours_score(train, val, last)
     if found is None or drawing(context.batches.training_pass.loader) == "by its own sampler":
         note.absent("nearest neighbours cannot be asked about such inputs and targets",
                     "neighbours_lead")
         return
     note.measure("neighbours_lead", found - last.score)
     note.measure("neighbours_score", found)
-
-
-def _neighbours(train: Any, val: Any, *, classes: bool) -> float | None:
-    inputs = [[t for t in s.inputs if t is not None] for s in (train, val)]
-    complete = all(len(own) == len(s.inputs)
-                   for own, s in zip(inputs, (train, val), strict=True))
-    targets = [labels_in(s.target) if classes else _number(s.target) for s in (train, val)]
-    if not complete or not train.separate or targets[0] is None or targets[1] is None:
-        return None
-    return neighbours_score(inputs[0], targets[0], inputs[1], targets[1], classes=classes)
-
-
-def _number(target: Any) -> Any:
-    if target is None or target.numel() != target.shape[0]:
-        return None
-    return target.reshape(-1)
 
 
 def _some(read: Sequence[Any], samples: int, most: int = _HELD_BATCHES) -> list[Any]:

@@ -140,6 +140,23 @@ def test_neighbours_lead_where_the_model_is_too_small() -> None:
     assert number(fitting, "neighbours_lead") < 0.05
 
 
+@pytest.mark.parametrize("loss_fn", [nn.BCEWithLogitsLoss(), nn.MSELoss()])
+def test_neighbours_are_asked_about_several_labels_and_numbers(loss_fn: nn.Module) -> None:
+    g = torch.Generator().manual_seed(0)
+    centres = 3 * torch.randn(8, FEATURES, generator=g)
+    which = torch.randint(0, 8, (1200,), generator=g)
+    x = centres[which] + torch.randn(1200, FEATURES, generator=g)
+    # Three bits of the cluster's number, in another order than the clusters lie in space.
+    y = torch.stack([which % 2, which // 2 % 2, which // 4], dim=1).float()
+
+    observation = observe("fit", target(
+        lambda: nn.Sequential(nn.Linear(FEATURES, 1), nn.ReLU(), nn.Linear(1, 3)),
+        x[:900], y[:900], loss_fn, lr=1e-2, val=(x[900:], y[900:])))
+
+    assert number(observation, "neighbours_score") > 0.9
+    assert number(observation, "neighbours_lead") > 0.1
+
+
 class HandMade(nn.Module):
     """Dropout without its scale."""
 
