@@ -121,7 +121,7 @@ class AutogradGraph:
             yield reader
             # `1 + tanh(x)` before a product is still a gate (the tanh form of GELU).
             shifts = reader.name().startswith("Add") and len(self.carrying(reader)) == 1
-            if shifts or reader.name().startswith(_PARTS):
+            if shifts or reader in self._dropouts or reader.name().startswith(_PARTS):
                 waiting.extend(self.children[reader])
 
 

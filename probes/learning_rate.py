@@ -23,7 +23,7 @@ from ._track import EVALUATED, Run, Track
 from ._trials import LOOK, Comparison, ending, speedup
 
 # Learned less than this part of the uninformed loss: ask whether anything can be memorised.
-_HARDLY = 0.02
+_HARDLY = 0.06
 _MEMORISING_STEPS = 60
 _MEMORISING_RATES = 2
 # Shorter trials see the first jolts of a run and not what it learns.
