@@ -23,7 +23,7 @@ _VALUES = 1024
 _CLOSE_VALUES = 8192
 # What all samples that wait to be computed take, in values.
 _WAITING = 1 << 18
-# Below this part of its largest derivative a bounded activation counts as flat.
+# Below this part of its largest derivative an activation counts as flat.
 _FLAT = 0.05
 # Samples that differ by less than rounding are the same.
 _CONSTANT = 1e-6
@@ -46,7 +46,7 @@ class ActivationRecord:
         samples: Distinct inputs seen since then.
         per_sample: Its first dimension is the batch.
         rms, variation, slope, flat, mean: One value per watched pass; variation only where there
-            are several samples, slope and flat only for bounded activations.
+            are several samples, slope and flat only for activations that saturate.
         values: The sample of the last close look's output, for histograms.
         constant_input: What reached it was the same for all samples, in every watched pass.
     """
@@ -233,7 +233,7 @@ def _note(rows: list[_Waiting], taken: Tensor, valid: Tensor, counts: list[int])
         record.mean.append(sums[row] / size)
         if record.per_sample:
             record.variation.append(variation)
-        if record.activation.family == "bounded":
+        if record.activation.saturates:
             record.slope.append(slope[row] / size)
             record.flat.append(share[row] / size)
         if waiting.close:
@@ -251,7 +251,7 @@ def _slopes(rows: list[_Waiting], taken: Tensor, valid: Tensor) -> tuple[Tensor,
     slopes, shares = taken.new_zeros(len(rows)), taken.new_zeros(len(rows))
     bounded: dict[Activation, list[int]] = {}
     for row, waiting in enumerate(rows):
-        if waiting.record.activation.family == "bounded" and not waiting.is_input:
+        if waiting.record.activation.saturates and not waiting.is_input:
             bounded.setdefault(waiting.record.activation, []).append(row)
     for activation, chosen in bounded.items():
         slope = _slope(activation, taken[chosen])

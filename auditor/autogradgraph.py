@@ -65,6 +65,23 @@ class AutogradGraph:
         """Tell whether a node's output is multiplied with another branch."""
         return any(self._is_product(reader) for reader in self._seen_through(node))
 
+    def weighs(self, node: Node) -> bool:
+        """Tell whether a node's output meets another branch in a product before any layer.
+
+        Weights of an attention are masked, dropped or scaled on their way to what they weigh.
+        """
+        waiting, seen = list(self.children[node]), set()
+        while waiting:
+            reader = waiting.pop()
+            if reader in seen or reader in self._layers:
+                continue
+            seen.add(reader)
+            if self._is_product(reader):
+                return True
+            if len(self.carrying(reader)) == 1 and reader not in self._joins:
+                waiting.extend(self.children[reader])
+        return False
+
     def opened_by(self, node: Node) -> Iterator[Node]:
         """Yield what a node's output is multiplied with, down to the first node that computes."""
         for reader in self._seen_through(node):

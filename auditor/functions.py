@@ -39,6 +39,11 @@ class Activation:
     gain: float = 1.0
     peak_slope: float = 1.0
 
+    @property
+    def saturates(self) -> bool:
+        """Whether it is flat towards both ends of its range; a softmax is p (1 - p) steep."""
+        return self.family == "bounded" or self.name == "softmax"
+
 
 _RELU_GAIN = 2.0**0.5
 RELU = Activation("relu", "rectifier", low=0.0, gain=_RELU_GAIN)

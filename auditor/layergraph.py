@@ -181,7 +181,8 @@ class LayerGraph:
             self._connect(use, graph)
         for node, call in self._called.items():
             call.hidden = node in graph.feeding
-            call.gates = graph.multiplied(node) and not self._is_opened(node, graph)
+            gates = graph.weighs if call.activation.family == "softmax" else graph.multiplied
+            call.gates = gates(node) and not self._is_opened(node, graph)
             maker = self._maker(node, graph)
             if maker is not None and call.hidden and maker.taken_by is None:
                 maker.taken_by = call

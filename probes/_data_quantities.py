@@ -33,7 +33,10 @@ QUANTITIES: tuple[Quantity, ...] = (
     Quantity("rarest_class", "", "number of the rarest class"),
     Quantity("class_count", "", "classes seen"),
     Quantity("class_weights", "", "inverse frequencies of the classes", kind="text"),
-    Quantity("classes_unseen", "", "classes of the validation data only", kind="text"),
+    Quantity("classes_unseen", "", "classes that training never sees, of the validation data or "
+             "of the outputs", kind="text"),
+    Quantity("labels_start_at_one", "", "the outputs stand for a class 0 that is no label, and "
+             "for all that are", kind="flag"),
     Quantity("duplicate_share", "share", "samples whose input equals that of an earlier one"),
     Quantity("conflict_share", "share", "samples whose input also stands with another label"),
     Quantity("duplicate_examples", "", "a few pairs of equal samples", kind="text"),

@@ -9,12 +9,15 @@ from torch import Tensor
 
 from auditor import task
 from auditor.losscall import LossCall
+from auditor.lossvalue import CLASS_LOSSES
 
 from ._firstlook import FirstLook
 from ._samples import Samples
 
 _MOST_CLASSES = 1000
 _ERROR = 0.025
+# With two outputs, one class that never comes is a constant target.
+_FEW = 2
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,9 @@ class Rarity:
         share: Of the samples.
         evenness: Share relative to equal shares, at the upper end of its 95 % interval.
         weights: Inverse frequencies, 1 on average over the samples.
-        unseen: Classes that only the validation samples hold.
+        unseen: Classes that training never sees: only the validation samples hold them, or class 0
+            where the labels are 1 to C - 1 for C outputs.
+        from_one: The latter.
     """
 
     label: int
@@ -34,6 +39,7 @@ class Rarity:
     evenness: float
     weights: tuple[float, ...]
     unseen: tuple[int, ...]
+    from_one: bool = False
 
 
 def class_labels(samples: Samples, look: FirstLook) -> Tensor | None:
@@ -68,7 +74,17 @@ def weighing(call: LossCall | None) -> str:
     return "the loss weighs the samples itself" if call.reduction == "none" else ""
 
 
-def rarity(labels: Tensor, val: Tensor | None) -> Rarity | None:
+def outputs_of(call: LossCall | None) -> int:
+    """Return for how many classes the model has outputs; 0 if they are no classes of their own.
+
+    A class that the loss ignores, or that marks what is no class, is never a target on purpose.
+    """
+    if call is None or call.name not in CLASS_LOSSES or call.input.dim() != 2:
+        return 0
+    return 0 if call.settings.get("ignore_index", -100) >= 0 else int(call.input.shape[1])
+
+
+def rarity(labels: Tensor, val: Tensor | None, outputs: int = 0) -> Rarity | None:
     """Return how rare the rarest class is; None with fewer than two classes.
 
     The interval is Clopper and Pearson's, corrected for the number of classes.
@@ -76,6 +92,7 @@ def rarity(labels: Tensor, val: Tensor | None) -> Rarity | None:
     Args:
         labels: (N,) class numbers of the training stream.
         val: (M,) those of the validation samples, which may hold classes never seen in training.
+        outputs: Of the model, one for each class; 0 if unknown.
     """
     # Imported late: it takes a third of a second.
     from scipy import special
@@ -83,6 +100,9 @@ def rarity(labels: Tensor, val: Tensor | None) -> Rarity | None:
     names, counts = torch.unique(labels, return_counts=True)
     extra = torch.unique(val) if val is not None else names[:0]
     unseen = [int(name) for name in extra if int(name) not in set(names.tolist())]
+    from_one = outputs > _FEW and names.tolist() == list(range(1, outputs)) and not unseen
+    if from_one:
+        unseen = [0]
     classes, total = len(names) + len(unseen), len(labels)
     if classes < 2:
         return None
@@ -90,4 +110,4 @@ def rarity(labels: Tensor, val: Tensor | None) -> Rarity | None:
     label = unseen[0] if unseen else int(names[counts.argmin()])
     upper = float(special.betaincinv(rarest + 1, total - rarest, 1 - _ERROR / classes))
     weights = tuple((total / (len(names) * counts.double())).tolist())
-    return Rarity(label, rarest / total, upper * classes, weights, tuple(unseen))
+    return Rarity(label, rarest / total, upper * classes, weights, tuple(unseen), from_one)

@@ -184,7 +184,7 @@ def _classes(
     if in_order and not train.exhausted:
         note.missed("the samples come sorted, and only the first were read", *names)
         return
-    found = _labels.rarity(labels, val_labels)
+    found = _labels.rarity(labels, val_labels, _labels.outputs_of(look.main))
     if found is None or train.count < _FEWEST:
         note.absent("a single class, or too few samples", *names)
         return
@@ -194,6 +194,7 @@ def _classes(
     note.measure("class_count", len(found.weights) + len(found.unseen))
     note.measure("class_weights", ", ".join(f"{w:.3g}" for w in found.weights[:20]))
     note.measure("classes_unseen", ", ".join(map(str, found.unseen[:10])))
+    note.measure("labels_start_at_one", found.from_one)
 
 
 def _compare(

@@ -97,10 +97,11 @@ def _note_shape(
     context: ProbeContext, subject: str, record: ActivationRecord, use: ActivationUse, fed: float,
 ) -> None:
     note = context.note
-    if record.activation.family == "bounded" and record.flat:
+    if record.activation.saturates and record.flat:
         note.measure("flat_share", record.flat[-1], subject)
         note.measure("flat_share_at_start", record.flat[0], subject)
         note.measure("mean_slope", record.slope[-1], subject)
+    if record.activation.family == "bounded" and record.mean:
         note.measure("always_positive", use.activation.low >= 0, subject)
         ratio = record.mean[-1] / record.rms[-1] if record.rms[-1] else math.nan
         note.measure("mean_to_rms", ratio, subject)

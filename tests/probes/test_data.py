@@ -194,6 +194,22 @@ def test_one_class_in_fifty_is_rare_and_one_in_ten_is_not() -> None:
     assert number(usual, "rarest_class_evenness") > 0.15
 
 
+@pytest.mark.parametrize(("outputs", "first", "loss_fn", "missing"), [
+    (CLASSES + 1, 1, nn.CrossEntropyLoss(), True),
+    (CLASSES + 1, 0, nn.CrossEntropyLoss(), False),
+    (CLASSES + 2, 1, nn.CrossEntropyLoss(), False),
+    (CLASSES + 1, 1, nn.CrossEntropyLoss(ignore_index=0), False),
+])
+def test_labels_that_start_at_one_leave_an_output_without_samples(
+    outputs: int, first: int, loss_fn: nn.Module, missing: bool,
+) -> None:
+    x, y = table(samples=1000)
+    found = looked_at(x, y + first, loss_fn, make_model=lambda: mlp(outputs))
+
+    assert found.value("labels_start_at_one") is missing
+    assert (number(found, "rarest_class_evenness") < 0.15) is missing
+
+
 def test_where_the_features_lie_and_how_often_the_classes_come_is_told() -> None:
     x, y = table()
     found = looked_at(x * torch.tensor([1, 1, 500, 1, 1, 1.0]), y)

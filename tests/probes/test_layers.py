@@ -85,6 +85,27 @@ def test_large_weights_saturate_a_tanh() -> None:
     assert _number(observation, "flat_share", "3") < 0.3
 
 
+def test_a_hidden_softmax_is_flat_and_weights_of_an_attention_are_not_judged() -> None:
+    class Attention(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.keys, self.values = nn.Linear(32, 128), nn.Linear(32, 128)
+            self.out = nn.Linear(1, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            weights = torch.softmax(self.keys(x), dim=1)
+            out: Tensor = self.out((weights * self.values(x)).sum(1, keepdim=True))
+            return out
+
+    hidden = _observe(lambda: nn.Sequential(
+        nn.Linear(32, 128), nn.Softmax(dim=1), nn.Linear(128, 4)))
+
+    assert _number(hidden, "flat_share", "1") > 0.8
+    assert _number(hidden, "mean_slope", "1") < 0.1
+    assert hidden.value("always_positive", "1") is None
+    assert _observe(Attention).value("flat_share", ":softmax") is None
+
+
 def test_output_probabilities_are_not_judged() -> None:
     class Loss:
         def __call__(self, output: Tensor, y: Tensor) -> Tensor:

@@ -135,7 +135,8 @@ class TwoHeads(Net):
 def test_a_loss_that_looks_past_a_head_cuts_it_off(reads: Any, lost: set[str]) -> None:
     def step(model: nn.Module, batch: Any) -> Tensor:
         scores, size = model(batch[0])
-        return F.cross_entropy(scores, batch[1]) + reads(size, batch[0].norm(dim=1))
+        loss: Tensor = F.cross_entropy(scores, batch[1]) + reads(size, batch[0].norm(dim=1))
+        return loss
 
     assert cut(TwoHeads, compute=WithTrainingStep(step))[0] == lost
 
