@@ -27,6 +27,7 @@ LEARNING_RATE: tuple[Quantity, ...] = (
     Quantity("lr_trial_steps", "steps", "length of a trial"),
     Quantity("growth_through_time", "decades",
              "growth of the gradient through a recurrence at the first weights; 0 without one"),
+    Quantity("pretrained", "", "the model's weights are loaded, not drawn", kind="flag"),
     Quantity("warms_up", "", "the user's schedule has a warm-up", kind="flag"),
     Quantity("best_descent", "share",
              "how far the best rate falls below the best constant prediction"),

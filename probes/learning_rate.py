@@ -110,6 +110,7 @@ class _Look:
                      spread=high_spread)
         note.measure("lr_trial_steps", max(len(run.losses) for run in raced.finalists))
         note.measure("warms_up", track.bench.schedule.warms_up)
+        note.measure("pretrained", "from_pretrained" in self.context.target.traits)
         note.measure("growth_through_time", max((
             float(m.value) for seen in self.context.earlier.values() for m in seen.measurements
             if m.name == "time_growth_decades"), default=0.0))
