@@ -57,8 +57,8 @@ class Objective:
                  "numbers"),
         Quantity("index_typed_targets", "", "the batches hold those targets as integers",
                  kind="flag"),
-        Quantity("exclusive_rows", "share", "rows of a binary loss's targets in which exactly one "
-                 "of three or more classes is set"),
+        Quantity("exclusive_rows", "share", "rows of the targets of a binary loss or an error in "
+                 "which exactly one of three or more classes is set"),
         Quantity("loss_name", "", "the loss function", kind="text"),
     )
 
@@ -229,11 +229,10 @@ def _index_classes(losses: Sequence[SeenLoss]) -> int:
 
 
 def _exclusive(loss: SeenLoss) -> float:
-    """Return the share of a binary loss's target rows that name exactly one of many classes."""
+    """Return the share of an elementwise loss's target rows that name one of many classes."""
     target = loss.call.target
-    binary = loss.call.name in functions.ELEMENTWISE_LOSSES - REGRESSION_LOSSES - {
-        "kl_div", "poisson_nll_loss"}
-    if target is None or not binary or target.dim() != 2 or target.shape[1] < 3:
+    each = loss.call.name in functions.ELEMENTWISE_LOSSES - {"kl_div", "poisson_nll_loss"}
+    if target is None or not each or target.dim() != 2 or target.shape[1] < 3:
         return 0.0
     hot = ((target == 0) | (target == 1)).all(dim=1) & (target.sum(dim=1) == 1)
     return float(hot.double().mean())

@@ -168,6 +168,7 @@ def test_exclusive_classes_in_a_binary_loss() -> None:
     several = (X[:, :3] > 0).float()
 
     assert seen(ending(3), one_hot, nn.BCEWithLogitsLoss()).value("exclusive_rows") == 1
+    assert seen(ending(3), one_hot, nn.MSELoss()).value("exclusive_rows") == 1
     share = seen(ending(3), several, nn.BCEWithLogitsLoss()).value("exclusive_rows")
     assert 0 < float(share or 0) < 0.6
 
