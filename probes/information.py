@@ -29,7 +29,8 @@ _BY_HEART = 0.7
 _FEWEST = 50
 # Batches that are learned by heart, and batches on which the result is tested.
 _LEARNED, _TESTED = 12, 24
-_CLEAR = 0.01
+# The least that the permutations can show.
+_CLEAR = 0.001
 
 
 class Information:

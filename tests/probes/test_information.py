@@ -98,8 +98,8 @@ def test_shuffled_labels_are_learned_by_heart_only() -> None:
         observe("information", target(wide, x, labels, lr=1e-2, val=(x[800:], labels[800:])))
         for labels in (y, random))
 
-    assert number(true, "dependence_p") <= 0.01
-    assert number(shuffled, "dependence_p") > 0.01
+    assert number(true, "dependence_p") <= 0.001
+    assert number(shuffled, "dependence_p") > 0.001
     assert number(shuffled, "learned_skill") > 0.5
 
 
