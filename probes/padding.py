@@ -17,8 +17,9 @@ from auditor.trial import Bench
 from ._losses import SeenLoss, watch_losses
 
 _BATCHES = 2
-# A value that fills tails and stands this often elsewhere is an ordinary value.
-_STRAY = 0.01
+# A value that fills tails and stands this often elsewhere is an ordinary value, too; what stands
+# there more often, or twice in a row, fills nothing.
+_STRAY, _COMMON = 0.01, 0.1
 # Part of the sequences that end in it, and part of the inputs that must be constant there.
 _MOST = 0.5
 _CONSTANT = 0.95
@@ -79,18 +80,18 @@ class Padding:
 def _filling(batch: Any) -> _Filling | None:
     """Return the value that fills the ends of a batch's first sequences; None if nothing does.
 
-    Most sequences end in it, in runs of different lengths, it hardly stands anywhere else or the
-    inputs say where they end, and inputs of the same length are filled up there too.
+    Most sequences end in it, in runs of different lengths; it stands nowhere else in runs, or the
+    inputs say where the sequences end; and inputs of the same length are filled up there too.
     """
     parts = batches.split(batch)
     tokens = next(_sequences([*batches.tensors_of(parts.target), *parts.inputs]), None)
     if tokens is None:
         return None
     value = int(tokens[:, -1].mode().values)
-    only = True
     tails = _tails(tokens, value)
-    if _strays(tokens == value, tails):
-        only, tails = False, _told_by_inputs(tokens == value, parts.inputs)
+    only = _elsewhere(tokens == value, tails) <= _STRAY
+    if not _is_filler(tokens == value, tails):
+        tails = _told_by_inputs(tokens == value, parts.inputs)
     lengths = tails.sum(dim=1)
     ends = float((lengths > 0).double().mean())
     if value < 0 or ends < _MOST or int(lengths.max()) < 2:
@@ -105,8 +106,15 @@ def _tails(tokens: Tensor, value: int) -> Tensor:
     return (tokens == value).flip(1).cumprod(dim=1).flip(1).bool()
 
 
-def _strays(is_value: Tensor, tails: Tensor) -> bool:
-    return float((is_value & ~tails).sum() / (~tails).sum().clamp(min=1)) > _STRAY
+def _elsewhere(chosen: Tensor, tails: Tensor) -> float:
+    """Return how often something stands outside of the filled ends, as a share."""
+    return float((chosen & ~tails).sum() / (~tails).sum().clamp(min=1))
+
+
+def _is_filler(is_value: Tensor, tails: Tensor) -> bool:
+    twice = is_value & is_value.roll(1, dims=1)
+    twice[:, 0] = False
+    return _elsewhere(is_value, tails) <= _COMMON and _elsewhere(twice, tails) <= _STRAY
 
 
 def _told_by_inputs(is_value: Tensor, inputs: Sequence[Tensor]) -> Tensor:
@@ -119,7 +127,7 @@ def _told_by_inputs(is_value: Tensor, inputs: Sequence[Tensor]) -> Tensor:
         if tensor.shape == is_value.shape:
             filler = int(tensor[:, -1].mode().values)
             tails = _tails(tensor, filler)
-            if not _strays(tensor == filler, tails) and bool(is_value[tails].all()):
+            if _is_filler(tensor == filler, tails) and bool(is_value[tails].all()):
                 return tails
     return torch.zeros_like(is_value)
 

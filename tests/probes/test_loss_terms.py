@@ -107,6 +107,16 @@ def test_labels_that_are_filled_up_with_a_class_are_told_by_their_inputs() -> No
     assert observation.value("padding_means_more") is True
 
 
+def test_a_token_that_fills_up_may_stand_elsewhere_now_and_then() -> None:
+    tokens = PADDED.clone()
+    tokens[::3, 1] = 0
+
+    observation = observe("padding", target(Tagger, tokens, tokens))
+
+    assert float(observation.value("padding_share") or 0) > 0.2
+    assert observation.value("padding_means_more") is True
+
+
 def test_a_class_that_ends_sequences_of_any_length_is_no_padding() -> None:
     observation = observe("padding", target(lambda: Tagger(4), TOKENS, PADDED % 4))
 
