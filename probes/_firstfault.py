@@ -30,10 +30,16 @@ class FirstFault:
     def on_function(self, call: Call) -> None:
         """Look at the output; watch what the call sends back."""
         self._look(call)
+        output = call.output
         with torch._C.DisableTorchFunction():
+            if not isinstance(output, Tensor) or output.grad_fn is None:
+                return
+            look = self._sent_back_by(call.subject, _name(call.function))
+            # The node knows what it alone sends back; a call of several nodes is told by what
+            # arrives at its arguments, which have other readers too.
+            output.grad_fn.register_hook(lambda sent, got: look(*sent))
             for tensor in tensors_in(call.args):
-                if tensor.requires_grad and isinstance(call.output, Tensor):
-                    look = self._sent_back_by(call.subject, _name(call.function))
+                if tensor.requires_grad:
                     tensor.register_hook(look)  # type: ignore[no-untyped-call]
 
     def _look(self, call: Call) -> None:
@@ -45,9 +51,9 @@ class FirstFault:
             if broken and all(_is_finite(t) for t in tensors_in((call.args, call.kwargs))):
                 self.forward = _where(call.subject, _name(call.function or call.module))
 
-    def _sent_back_by(self, subject: str, name: str) -> Callable[[Tensor], None]:
-        def look(gradient: Tensor) -> None:
-            if not self.backward and not _is_finite(gradient):
+    def _sent_back_by(self, subject: str, name: str) -> Callable[..., None]:
+        def look(*gradients: Tensor | None) -> None:
+            if not self.backward and any(g is not None and not _is_finite(g) for g in gradients):
                 self.backward = _where(subject, name)
 
         return look

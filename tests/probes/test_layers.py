@@ -267,6 +267,19 @@ def test_a_gradient_that_breaks_names_the_operation() -> None:
     assert observation.value("fault_origin") == "sqrt"
 
 
+def test_of_several_readers_the_one_that_breaks_the_gradient_is_named() -> None:
+    class Kept(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(32, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.fc(x)
+            return torch.where(y > 50, torch.sqrt(y), y)
+
+    assert _observe(Kept).value("fault_origin") == "sqrt"
+
+
 def test_a_rate_far_too_high_makes_gradients_spike_and_the_loss_rise() -> None:
     observation = _observe(lambda: _mlp(3), lr=1e3)
 
