@@ -68,16 +68,20 @@ class AutogradGraph:
     def weighs(self, node: Node) -> bool:
         """Tell whether a node's output meets another branch in a product before any layer.
 
-        Weights of an attention are masked, dropped or scaled on their way to what they weigh.
+        Weights of an attention are masked, dropped or scaled on their way to what they weigh, which
+        may be a parameter (a codebook, a memory) that no layer holds.
         """
         waiting, seen = list(self.children[node]), set()
         while waiting:
             reader = waiting.pop()
-            if reader in seen or reader in self._layers:
+            if reader in seen:
                 continue
             seen.add(reader)
-            if self._is_product(reader):
+            layer = self._layers.get(reader)
+            if self._is_product(reader) or getattr(layer, "layout", "") == "in-out":
                 return True
+            if layer is not None:
+                continue
             if len(self.carrying(reader)) == 1 and reader not in self._joins:
                 waiting.extend(self.children[reader])
         return False

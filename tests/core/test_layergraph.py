@@ -124,24 +124,28 @@ def test_a_tanh_that_a_sigmoid_lets_through_is_no_gate(activation: Any, is_gate:
     assert [call.gates for call in calls] == [True, is_gate]
 
 
-@pytest.mark.parametrize("masked", [False, True])
-def test_a_softmax_is_a_gate_where_it_weighs_something(masked: bool) -> None:
+@pytest.mark.parametrize(("kind", "is_gate"), [
+    ("layer", False), ("attention", True), ("memory", True),
+])
+def test_a_softmax_is_a_gate_where_it_weighs_something(kind: str, is_gate: bool) -> None:
     class Attention(nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.q, self.v, self.out = nn.Linear(4, 6), nn.Linear(4, 4), nn.Linear(4, 2)
-            self.after = nn.Linear(6, 2)
+            self.after, self.memory = nn.Linear(6, 2), nn.Parameter(torch.randn(6, 4))
 
         def forward(self, x: Tensor) -> Tensor:
             weights = torch.softmax(self.q(x), dim=1)
-            if masked:
+            if kind == "memory":
+                return self.out(weights @ self.memory)  # type: ignore[no-any-return]
+            if kind == "attention":
                 weights = weights.masked_fill(torch.eye(6, dtype=torch.bool), 0.0)
                 return self.out(nn.functional.dropout(weights, 0.1) @ self.v(x))  # type: ignore[no-any-return]
             return self.after(weights)  # type: ignore[no-any-return]
 
     calls = _graph(Attention(), torch.randn(6, 4)).activations
 
-    assert [call.gates for call in calls] == [masked] and calls[0].hidden
+    assert [call.gates for call in calls] == [is_gate] and calls[0].hidden
 
 
 def test_a_gate_is_told_from_a_hidden_activation() -> None:
