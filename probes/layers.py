@@ -20,7 +20,7 @@ _STEPS = 45
 _FEWEST = 6
 _BATCHES = 48
 # Where the samples hardly differ before a stretch of layers, it cannot be the one to lose them.
-_TOLD_APART = 0.005
+_TOLD_APART = 0.05
 # log10 of rms(w) sqrt(fan_in) below which a weight counts as grown from zero.
 _NEAR_ZERO = 0.1
 
