@@ -49,6 +49,7 @@ def audit(
     limits: Limits | None = None,
     profile: Profile = "standard",
     trials: bool = True,
+    workers: int | None = None,
     on_progress: Callable[[Progress], None] | None = None,
     on_fixes: Callable[[Target, Mapping[str, Candidate]], None] | None = None,
     journal: Journal | None = None,
@@ -67,6 +68,8 @@ def audit(
         limits: Thresholds and severities other than those of the packs.
         profile: "quick" takes no training trials, "thorough" measures under three seeds.
         trials: Try the fixes of what was found on copies.
+        workers: Most processes that try fixes at a time; None for as many as there are cores.
+            What they find does not depend on it.
         on_progress: Is told what happens.
         on_fixes: Is told the best fix of each finding, by rule, once it was tried.
         journal: Hears what is measured as it is measured, and knows what need not be.
@@ -100,7 +103,7 @@ def audit(
         target = load(target, names=names, seed=seed, device=device)
     settings = Settings(
         budget_seconds=budget_seconds, seed=seed, quick=profile == "quick", on_progress=tell,
-        trials=trials and profile != "quick",
+        trials=trials and profile != "quick", workers=workers,
         limits=limits if limits.known else replace(limits, known=_names(every)),
         notes=tuple(notes), journal=journal,
     )

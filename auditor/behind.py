@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from auditor.candidate import Candidate, best_of, gains_something, side_by_side, try_on_top
+from auditor.candidate import Candidate, best_of, gains_something, side_by_side, try_all
 from auditor.collected import Bounds, Collected
 from auditor.counterfactual import Lab
 from auditor.evidence import Shown, learns_nothing, revealed
@@ -124,8 +124,7 @@ class Behind:
     def _keep(self, rule: str, beside: Sequence[Mended]) -> bool:
         """Keep the best candidate of a finding behind others if it helps, or may later."""
         found = self._collected.candidates.get(rule, [])
-        for one in found:
-            try_on_top(self._lab, one, beside)
+        try_all(self._lab, found, beside)
         best = best_of(found)
         if best is None or not (best.helps or self._stuck):
             self._collected.drop(rule)
@@ -208,8 +207,7 @@ class Behind:
             fresh = Collected(self._bounds)
             fresh.finding(seen, left, version, self._lab.store(version))
             found = _placed(fresh.every(), finding)
-            for one in found:
-                try_on_top(self._lab, one, mended)
+            try_all(self._lab, found, mended)
             best = best_of(found)
             if best is not None and best.helps:
                 self._stand(best, found)

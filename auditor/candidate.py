@@ -45,6 +45,20 @@ class Candidate:
         return self.outcome.status == "helps"
 
 
+def try_all(lab: Lab, every: Sequence[Candidate], beside: Sequence[Mended] = ()) -> None:
+    """Try candidates, each on top of the same others.
+
+    Raises:
+        OutOfTime: The time is over; the candidates that are left are as before.
+    """
+    tops = [[*beside, one.mended] for one in every]
+    below = [(beside, beside)] if any(
+        _same_loss([one.mended]) and not judges_both(one.mended) for one in every) else []
+    lab.ahead([*below, *((top, top) for top in tops)])
+    for one in every:
+        try_on_top(lab, one, beside)
+
+
 def try_on_top(lab: Lab, one: Candidate, beside: Sequence[Mended]) -> None:
     """Try a candidate on top of others; what is not clear gets more seeds.
 
@@ -56,8 +70,10 @@ def try_on_top(lab: Lab, one: Candidate, beside: Sequence[Mended]) -> None:
     after = lab.runs(mended_path, mended_path)
     # Without a score both are judged by the user's loss on the mended path.
     on_mended = judges_both(one.mended) or not (same_loss or after.score_name or after.problem)
+    judging = mended_path if on_mended else path
     for seeds in (SEEDS, MORE_SEEDS, MOST_SEEDS):
-        before = lab.runs(path, mended_path if on_mended else path, seeds)
+        lab.ahead([(path, judging), (mended_path, mended_path)], seeds)
+        before = lab.runs(path, judging, seeds)
         after = lab.runs(mended_path, mended_path, seeds)
         needs_more = is_open if seeds < MORE_SEEDS else is_near
         if not needs_more(before, after, same_loss=same_loss):
@@ -105,16 +121,22 @@ def side_by_side(lab: Lab, chosen: Mapping[str, Candidate]) -> JointTrial | None
     both = [one for one in everything if judges_both(one)]
     name = whole.score_name or "loss"
     rows = []
+
+    def judged(parts: Sequence[Mended]) -> tuple[Sequence[Mended], Sequence[Mended]]:
+        return parts, [m for m in everything if m in parts or m in both]
+
+    rests = {id(one): [other for other in everything if other is not one] for one in everything}
+    lab.ahead([judged(parts) for one in everything for parts in (rests[id(one)], [one])]
+              + [judged([])])
     for rule, one in chosen.items():
-        rest = [other for other in everything if other is not one.mended]
-        without = lab.runs(rest, [m for m in everything if m in rest or m in both])
-        alone = lab.runs([one.mended], [m for m in everything if m is one.mended or m in both])
+        without = lab.runs(*judged(rests[id(one.mended)]))
+        alone = lab.runs(*judged([one.mended]))
         result = outcome(without, whole, same_loss=_same_loss(everything), steps=lab.steps)
         if result.status == "helps" and not one.helps:
             one.outcome = replace(result, reason=_WITH_OTHERS)
         rows.append(JointFix(rule, one.remedy, _ends(without, name), _ends(alone, name),
                              result.status == "helps"))
-    as_is = lab.runs([], both)
+    as_is = lab.runs(*judged([]))
     return JointTrial(name, lab.steps, _ends(as_is, name), _ends(whole, name), tuple(rows))
 
 

@@ -31,6 +31,7 @@ class Bounds:
         deadline: `time.monotonic()` at which the trials end.
         again: Audits another version of the target with the cheap probes (with the long ones
             too, if the second argument says so), and gives its report.
+        workers: Most processes that try fixes at a time; None for as many as there are cores.
     """
 
     target: Target
@@ -40,6 +41,7 @@ class Bounds:
     step_seconds: float
     deadline: float
     again: Callable[[Target, bool], Report]
+    workers: int | None = None
 
 
 class Collected:

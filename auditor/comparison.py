@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from auditor.counterfactual import SEEDS, Look, Runs
+from auditor.counterfactual import SEEDS, Runs
 from auditor.finding import TrialOutcome, TrialStatus
+from auditor.looks import Look
 from auditor.observation import Json
 
 # A gain has to be larger than this many of its standard errors, over judging batches and over

@@ -49,6 +49,7 @@ class Config:
         strict: Also fail if something that had to be measured was not.
         baseline: File with the findings that are known.
         cache: Reuse measurements of an unchanged target.
+        workers: Most processes that try fixes at a time.
         thresholds: Rule -> threshold -> limit.
         severities: Rule -> severity.
         rules: Further pack files.
@@ -69,6 +70,7 @@ class Config:
     strict: bool | None = None
     baseline: Path | None = None
     cache: bool | None = None
+    workers: int | None = None
     thresholds: Numbers = field(default_factory=dict)
     severities: Mapping[str, Severity] = field(default_factory=dict)
     rules: tuple[Path, ...] = ()
@@ -229,6 +231,7 @@ def _config(document: Document, folder: Path, notes: tuple[str, ...]) -> Config:
         budget_seconds=budget, seed=entry.seed, device=entry.device,
         target=_seen_from(folder, entry.target), profile=entry.profile, strict=entry.strict,
         baseline=folder / entry.baseline if entry.baseline else None, cache=entry.cache,
+        workers=entry.workers,
         select=tuple(entry.select), fail_on=entry.fail_on,
         ignore=tuple(item.rule for item in entry.ignore if not item.reason),
         ignores=tuple(_ignore(document, index, item)

@@ -42,6 +42,7 @@ def _rows(config: Config) -> Iterator[tuple[str, str, str]]:
     yield "target", config.target or "-", config.source("target") or DEFAULT
     for name in ("profile", "seed", "device", "fail_on", "strict", "cache"):
         yield name.replace("_", "-"), _value(getattr(settings, name)), sources[name]
+    yield "workers", str(settings.workers or "as many as cores"), sources["workers"]
     yield "budget", f"{settings.budget_seconds:g}s", sources["budget"]
     yield "baseline", str(settings.baseline or "-"), sources["baseline"]
     for role, found in settings.names.items():

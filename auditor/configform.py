@@ -51,6 +51,9 @@ class ConfigEntry(Strict):
     baseline: Text | None = Field(
         None, description="File with the findings that are known, seen from this file's folder.")
     cache: bool | None = Field(None, description="Reuse measurements of an unchanged target.")
+    workers: int | None = Field(
+        None, ge=1, description="Most processes that try fixes at a time; as many as there are "
+                                "cores if unset.")
     thresholds: dict[str, dict[str, Number]] = Field(
         {}, description="Rule to threshold to limit.")
     severity: dict[str, Severity] = Field({}, description="Rule to severity.")

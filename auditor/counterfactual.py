@@ -4,51 +4,38 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Any
 
-from auditor import batches, task
+from auditor import batches
+from auditor.crew import Crew, Lost
 from auditor.errors import TargetError
 from auditor.isolation import seeded
-from auditor.losscall import LossCall, LossCalls
+from auditor.looks import JUDGES, Judge, Look, divided
 from auditor.probe import OutOfTime
-from auditor.recalls import mean_recall
-from auditor.recorder import watching
 from auditor.remedy import Mended, together
 from auditor.store import BatchStore
 from auditor.target import Target
-from auditor.trial import Bench, evaluating
+from auditor.trial import Bench
 
 SEEDS = 2
 # What a comparison that is not clear after the first seeds gets.
 MORE_SEEDS = 4
 # What has a gain that is large enough, but other on every seed, gets as many.
 MOST_SEEDS = 8
-JUDGES = 6
-# A judging batch holds at least that many samples, and the training batches are at least twice as
-# many as those that judge; else they judge as well.
-_JUDGED, _PARTS = 16, 3
 # The measure is looked at before the first step and at the end of each of these parts.
 LOOKS = 6
-# R2 has no lower end; below this a model is as useless as it gets.
-_WORST_R2 = -1.0
+# A look at a judging batch runs forward only.
+_LOOK_COST = 0.4
+_NO_TIME = "the trials were cut short"
 
 
-@dataclass(frozen=True)
-class Look:
-    """What the judging batches say of a model at one moment.
-
-    Attributes:
-        losses: Of each judging batch; infinite when not finite.
-        scores: Accuracy, mean recall or R2 of each; empty where none is defined.
-        name: Of the score.
-    """
-
-    losses: tuple[float, ...]
-    scores: tuple[float, ...]
-    name: str
+def looks_in_steps() -> float:
+    """Return how many steps all looks of one run cost."""
+    return _LOOK_COST * (LOOKS + 1) * JUDGES
 
 
 @dataclass
@@ -86,6 +73,58 @@ class Runs:
         return [list(seen[-1].scores) for seen in self.looks]
 
 
+    def add(self, run: _Run) -> None:
+        """Add the run of the next seed."""
+        self.problem = run.problem
+        if not run.problem:
+            self.curves.append(run.curve)
+            self.looks.append(run.looks)
+            self.diverged = self.diverged or run.diverged
+
+
+@dataclass
+class _Run:
+    """What one version did from one seed.
+
+    Attributes:
+        curve: Loss of every step.
+        looks: At the judging batches.
+        problem: Why it could not run.
+        diverged: A loss became non-finite.
+        was_cut: The time was over before its end.
+    """
+
+    curve: list[float] = field(default_factory=list)
+    looks: list[Look] = field(default_factory=list)
+    problem: str = ""
+    diverged: bool = False
+    was_cut: bool = False
+
+    def to_json(self) -> list[Any]:
+        """Return it as plain data."""
+        return [self.curve, [[look.losses, look.scores, look.name] for look in self.looks],
+                self.problem, self.diverged, self.was_cut]
+
+    @classmethod
+    def from_json(cls, told: Sequence[Any]) -> _Run:
+        """Return it as it was told."""
+        curve, looks, *rest = told
+        return cls(curve, [Look(tuple(losses), tuple(scores), name)
+                           for losses, scores, name in looks], *rest)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A run that is to be made: of one version, from one seed."""
+
+    runs: Runs
+    number: int
+    target: Target
+    judge: Judge
+    train: Sequence[Any]
+    is_mended: bool
+
+
 class Lab:
     """Runs versions of a target.
 
@@ -97,20 +136,26 @@ class Lab:
         deadline: `time.monotonic()` after which no step begins.
         fair: Remedies without which no samples judge (sorted ones show a part of the task only).
         trusts_loss: The loss measures what is to be learned; else only a score does.
+        crew: Makes runs side by side; without one they are made here.
+        step_seconds: Of one training step; 0 while unknown.
     """
 
     def __init__(
         self, target: Target, store: BatchStore, *, seed: int, steps: int, deadline: float,
-        fair: Sequence[Mended] = (), trusts_loss: bool = True,
+        fair: Sequence[Mended] = (), trusts_loss: bool = True, crew: Crew | None = None,
+        step_seconds: float = 0.0,
     ) -> None:
         self.trusts_loss = trusts_loss
         self._fair = tuple(fair)
+        self._crew = crew or Crew(workers=1)
+        self._run_seconds = step_seconds * (steps + looks_in_steps())
         self.target, self.seed, self.steps, self.deadline = target, seed, steps, deadline
         self._stores: dict[int, tuple[Any, BatchStore]] = {
             id(target.make_train_loader): (target.make_train_loader, store)}
         self._targets: dict[tuple[int, ...], tuple[Sequence[Mended], Target]] = {}
         self._done: dict[tuple[Any, ...], Runs] = {}
         self._opened: list[BatchStore] = []
+        self._drawn: set[int] = set()
 
     def version(self, mended: Sequence[Mended]) -> Target:
         """Return the target with these remedies applied, always the same object."""
@@ -133,15 +178,28 @@ class Lab:
         Raises:
             OutOfTime: The time is over before all seeds have run.
         """
-        judging = (*judging, *(one for one in self._fair if one not in judging))
-        validates = any(one.judges == "validation" for one in judging)
-        balanced = any(one.balanced for one in judging)
-        key = (tuple(map(id, mended)), tuple(map(id, judging)))
-        known = self._done.setdefault(key, Runs())
-        if len(known.curves) < seeds and not known.problem:
-            self._extend(known, seeds, self.version(mended), lambda: _Judge(
-                self, self.version(judging), validates, balanced))
+        with self._crew.one_thread():
+            known, tasks = self._tasks(mended, judging, seeds)
+            self._make(tasks, self._hands(tasks))
         return known
+
+    def ahead(
+        self, wanted: Sequence[tuple[Sequence[Mended], Sequence[Mended]]], seeds: int = SEEDS,
+    ) -> None:
+        """Make runs that are going to be asked for, side by side; without cores to spare, none.
+
+        Args:
+            wanted: The first two arguments of `runs`.
+            seeds: As there.
+        """
+        with self._crew.one_thread():
+            if self._crew.hands(2 * len(wanted) * self._run_seconds) < 2:
+                return
+            tasks = {(id(task.runs), task.number): task
+                     for versions in wanted for task in self._tasks(*versions, seeds)[1]}
+            # Whoever asks for a run that was cut short hears of it.
+            with suppress(OutOfTime):
+                self._make(list(tasks.values()), self._hands(list(tasks.values())))
 
     def store(self, target: Target) -> BatchStore:
         """Return the batches of a version; versions that change no data share them."""
@@ -156,97 +214,93 @@ class Lab:
         for opened in self._opened:
             opened.close()
 
-    def _extend(
-        self, runs: Runs, seeds: int, target: Target, make_judge: Callable[[], _Judge],
-    ) -> None:
+    def _tasks(
+        self, mended: Sequence[Mended], judging: Sequence[Mended], seeds: int,
+    ) -> tuple[Runs, list[_Task]]:
+        """Return what is known of a version, and the runs that are missing."""
+        judging = (*judging, *(one for one in self._fair if one not in judging))
+        known = self._done.setdefault((tuple(map(id, mended)), tuple(map(id, judging))), Runs())
+        if len(known.curves) >= seeds or known.problem:
+            return known, []
+        target, measure = self.version(mended), self.version(judging)
         try:
+            # Batches are loaded here: copies of this process share what is there.
             train, _ = divided(self.store(target), self.steps)
-            judge = make_judge()
-            for number in range(len(runs.curves), seeds):
-                with seeded(self.seed + 1000 * number):
-                    self._one_seed(target, judge, train, number, runs)
+            judge = Judge(measure, self.store(measure), seed=self.seed, steps=self.steps,
+                          validates=any(one.judges == "validation" for one in judging),
+                          balanced=any(one.balanced for one in judging))
         except TargetError as problem:
-            runs.problem = problem.message
+            known.problem = problem.message
+            return known, []
+        return known, [_Task(known, number, target, judge, train, bool(mended))
+                       for number in range(len(known.curves), seeds)]
 
-    def _one_seed(
-        self, target: Target, judge: _Judge, train: Sequence[Any], number: int, runs: Runs,
-    ) -> None:
-        bench = Bench(target)
-        turn = number * len(train) // MORE_SEEDS
-        curve: list[float] = []
-        looks = [judge.look(bench)]
+    def _hands(self, tasks: Sequence[_Task]) -> int:
+        return min(self._crew.hands(len(tasks) * self._run_seconds), len(tasks))
+
+    def _make(self, tasks: Sequence[_Task], hands: int) -> None:
+        """Make runs and keep them in the order of their seeds.
+
+        Raises:
+            OutOfTime: Not all of them could be made.
+        """
+        answers: list[Any] = [Lost()] * len(tasks)
+        if hands > 1:
+            for number in {task.number for task in tasks}:
+                self._draw(number)
+            answers = self._crew.do(
+                [lambda task=task: self._run(task).to_json() for task in tasks],  # type: ignore[misc]
+                hands=hands, seconds=self._run_seconds, deadline=self.deadline)
+        was_cut = False
+        for task, answer in zip(tasks, answers, strict=True):
+            if task.runs.problem or len(task.runs.curves) < task.number:
+                continue
+            if not isinstance(answer, Lost):
+                run = _Run.from_json(answer)
+            elif answer.crash and task.is_mended:
+                run = _Run(problem=answer.crash)
+            else:
+                # The target as it is has run before: the copy may be what it does not bear.
+                run = self._run(task)
+            was_cut = was_cut or run.was_cut
+            if not run.was_cut:
+                task.runs.add(run)
+        if was_cut:
+            raise OutOfTime(_NO_TIME)
+
+    def _draw(self, number: int) -> None:
+        """Make a model from a seed, so that copies find what is kept of it (`Reruns`)."""
+        if number not in self._drawn:
+            self._drawn.add(number)
+            # A model that cannot be made is the problem of the runs.
+            with suppress(TargetError), seeded(self._seed_of(number)):
+                Bench(self.target)
+
+    def _seed_of(self, number: int) -> int:
+        return self.seed + 1000 * number
+
+    def _run(self, task: _Task) -> _Run:
+        """Train a fresh copy; neither this process nor the target is changed."""
+        run = _Run()
+        try:
+            with seeded(self._seed_of(task.number)):
+                self._train(Bench(task.target), task, run)
+        except TargetError as problem:
+            run.problem = problem.message
+        return run
+
+    def _train(self, bench: Bench, task: _Task, run: _Run) -> None:
+        turn = task.number * len(task.train) // MORE_SEEDS
+        run.looks.append(task.judge.look(bench))
         for step in range(self.steps):
             if time.monotonic() > self.deadline:
-                raise OutOfTime("the trials were cut short")
-            curve.append(bench.step(batches.private(train[(turn + step) % len(train)])))
-            if not math.isfinite(curve[-1]):
-                runs.diverged = True
+                run.was_cut = True
+                return
+            batch = task.train[(turn + step) % len(task.train)]
+            run.curve.append(bench.step(batches.private(batch)))
+            if not math.isfinite(run.curve[-1]):
+                run.diverged = True
                 break
             if (step + 1) * LOOKS % self.steps < LOOKS and step + 1 < self.steps:
-                looks.append(judge.look(bench))
-        looks.append(judge.look(bench))
-        runs.curves.append(curve)
-        runs.looks.append(looks)
-
-
-class _Judge:
-    """Looks at models on the forward, loss and data of one version."""
-
-    def __init__(self, lab: Lab, target: Target, validates: bool, balanced: bool) -> None:
-        store = lab.store(target)
-        _, own = divided(store, lab.steps)
-        self._compute, self._balanced, self._seed = target.compute, balanced, lab.seed
-        self._batches = (store.val(JUDGES) if validates else []) or own
-
-    def look(self, bench: Bench) -> Look:
-        """Evaluate a model as it is now; neither it nor the random state is changed."""
-        losses: list[float] = []
-        calls: list[LossCall] = []
-        own, bench.compute = bench.compute, self._compute
-        try:
-            with seeded(self._seed), evaluating(bench.model):
-                for batch in self._batches:
-                    listener = LossCalls()
-                    with watching(bench.model, listener):
-                        losses.append(float(bench.loss(batches.private(batch)).loss))
-                    found = task.describe(listener.calls, batches.length(batch))
-                    calls += [found.main] if found else []
-        finally:
-            bench.compute = own
-        name, scores = self._scores(calls)
-        return Look(tuple(v if math.isfinite(v) else math.inf for v in losses), scores, name)
-
-    def _scores(self, calls: Sequence[LossCall]) -> tuple[str, tuple[float, ...]]:
-        if self._balanced and (recall := mean_recall(calls)) is not None:
-            return "mean recall", (recall,)
-        found = [score for call in calls if (score := task.score(call)) is not None]
-        if not found or len(found) < len(calls):
-            return "", ()
-        return found[0].name, tuple(
-            max(score.value, _WORST_R2) if math.isfinite(score.value) else _WORST_R2
-            for score in found)
-
-
-def divided(store: BatchStore, steps: int) -> tuple[list[Any], list[Any]]:
-    """Return the batches to train on and those that judge, apart when there are enough.
-
-    The odd last batch of an epoch judges nothing: it is small, and trains as it does with the user.
-    Of tiny batches several are joined to one that judges: a score of six samples is luck.
-    """
-    each = _joined(store.train(1))
-    ordered = list(store.train(steps + JUDGES * each))
-    if len(ordered) > JUDGES and batches.length(ordered[-1]) < batches.length(ordered[0]):
-        ordered.insert(0, ordered.pop())
-    each = max(min(each, len(ordered) // (_PARTS * JUDGES)), 1)
-    judges = ordered[-min(JUDGES * each, len(ordered)):]
-    train = ordered[:-len(judges)]
-    if len(train) < (_PARTS - 1) * len(judges):
-        train = ordered
-    joined = [batches.concatenate(judges[i:i + each]) for i in range(0, len(judges), each)]
-    return train, judges[-JUDGES:] if any(one is None for one in joined) else joined
-
-
-def _joined(first: Sequence[Any]) -> int:
-    """Return how many batches make one that judges."""
-    size = batches.length(first[0]) if first else _JUDGED
-    return math.ceil(_JUDGED / max(size, 1))
+                run.looks.append(task.judge.look(bench))
+        run.looks.append(task.judge.look(bench))

@@ -28,6 +28,7 @@ class Effective:
         strict: Also fail if something that had to be measured was not.
         baseline: File with the findings that are known.
         cache: Reuse measurements of an unchanged target.
+        workers: Most processes that try fixes at a time; None for as many as there are cores.
         names: Role -> name in the target.
         sources: Setting -> where its value comes from.
     """
@@ -40,6 +41,7 @@ class Effective:
     strict: bool
     baseline: Path | None
     cache: bool
+    workers: int | None
     names: Mapping[str, str]
     sources: Mapping[str, str]
 
@@ -50,7 +52,8 @@ def settle(config: Config, options: Mapping[str, Any]) -> Effective:
     Raises:
         UsageError: A value of the command line does not fit.
     """
-    given = {name: options[name] for name in ("profile", "seed", "device", "fail_on", "strict")
+    plain = ("profile", "seed", "device", "fail_on", "strict", "workers")
+    given = {name: options[name] for name in plain
              if options.get(name) is not None}
     if options.get("no_cache"):
         given["cache"] = False
@@ -59,7 +62,7 @@ def settle(config: Config, options: Mapping[str, Any]) -> Effective:
     if options.get("budget"):
         given["budget_seconds"] = parse_seconds(options["budget"])
     defaults = {"profile": "standard", "seed": 0, "device": "cpu", "fail_on": "error",
-                "strict": False, "baseline": None, "cache": True}
+                "strict": False, "baseline": None, "cache": True, "workers": None}
     values: dict[str, Any] = {}
     sources: dict[str, str] = {}
     for name, default in defaults.items():

@@ -78,7 +78,8 @@ def tried(
             tryout = Tryout(report, Bounds(
                 audited.target, store, audited.remedies, audited.settings.seed,
                 audited.step_seconds, deadline,
-                lambda target, long: _again(report, audited, target, long, deadline)))
+                lambda target, long: _again(report, audited, target, long, deadline),
+                audited.settings.workers))
             report = tryout.run()
             return _timed(report, seconds=left - (deadline - time.monotonic()),
                           training_seconds=worktime.seconds() - worked), tryout.chosen

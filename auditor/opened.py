@@ -72,6 +72,24 @@ def listening() -> Iterator[Opened]:
         _listener = before
 
 
+@contextmanager
+def deaf() -> Iterator[None]:
+    """Note nothing inside: what happens is the auditor's own doing."""
+    global _listener
+    before, _listener = _listener, None
+    try:
+        yield
+    finally:
+        _listener = before
+
+
+def heard(paths: Iterable[str], *, elsewhere: bool) -> None:
+    """Note what another process has read for this one."""
+    if _listener is not None:
+        _listener.paths.update(paths)
+        _listener.elsewhere = _listener.elsewhere or elsewhere
+
+
 def _is_written(arguments: tuple[Any, ...]) -> bool:
     mode, flags = arguments[1], arguments[2]
     if isinstance(mode, str):

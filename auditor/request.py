@@ -77,8 +77,8 @@ class Request:
                 self.target, budget_seconds=settings.budget_seconds, seed=settings.seed,
                 device=settings.device, select=[rule.id for rule in self.rules],
                 packs=self.packs, names=settings.names, limits=self.limits,
-                profile=settings.profile, trials=self.trials, on_progress=on_progress,
-                on_fixes=on_fixes, journal=journal,
+                profile=settings.profile, trials=self.trials, workers=settings.workers,
+                on_progress=on_progress, on_fixes=on_fixes, journal=journal,
             )
 
 

@@ -48,6 +48,7 @@ class Settings:
         quick: Leave out the training trials.
         trials: Try the fixes of what was found.
         seeds: How many sessions share the user's budget.
+        workers: Most processes that try fixes at a time; None for as many as there are cores.
         notes: Sentences for the report.
         on_progress: Is told what happens.
         journal: Hears what is measured as it is measured, and knows what need not be.
@@ -59,6 +60,7 @@ class Settings:
     quick: bool = False
     trials: bool = True
     seeds: int = 1
+    workers: int | None = None
     notes: tuple[str, ...] = ()
     on_progress: Callable[[Progress], None] = lambda progress: None
     journal: Journal = field(default_factory=Journal)

@@ -20,6 +20,7 @@ from typing import Any
 from auditor import worker
 from auditor.errors import ObservationError
 from auditor.journal import Record
+from auditor.parent import STOPS
 from auditor.relay import Relay
 from auditor.request import Request
 from auditor.stacks import frame_in
@@ -108,7 +109,7 @@ def _signals() -> Iterator[list[int]]:
     def catch(number: int, _: FrameType | None) -> None:
         caught.append(number)
 
-    before = {number: signal.getsignal(number) for number in worker.STOPS}
+    before = {number: signal.getsignal(number) for number in STOPS}
     for number, handler in before.items():
         # What is ignored (nohup) stays so.
         if handler is not signal.SIG_IGN:

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from auditor.behind import Behind
-from auditor.candidate import Candidate, try_on_top
+from auditor.candidate import Candidate, try_all
 from auditor.collected import Bounds, Collected
-from auditor.counterfactual import JUDGES, LOOKS, SEEDS, Lab
+from auditor.counterfactual import SEEDS, Lab, looks_in_steps
+from auditor.crew import Crew
 from auditor.evidence import Shown, explained_by_trial, learns_nothing, recommended
 from auditor.finding import Finding, TrialOutcome
 from auditor.probe import OutOfTime
@@ -22,8 +23,6 @@ _MOST_STEPS, _FEWEST_STEPS = 120, 25
 _CHEAP_SECONDS = 6.0
 # When no fix shows anything, longer runs may; they get this part of the time that is left.
 _LONGER, _LONGER_SHARE = 4, 0.6
-# A look at a judging batch runs forward only.
-_LOOK_COST = 0.4
 _NO_TIME = "time budget used up"
 
 
@@ -34,6 +33,7 @@ class Tryout:
         self._report, self._bounds = report, bounds
         self._collected = Collected(bounds)
         self._behind: Behind | None = None
+        self._crew = Crew(bounds.workers, bounds.step_seconds)
 
     @property
     def chosen(self) -> Mapping[str, Candidate]:
@@ -69,7 +69,8 @@ class Tryout:
         # Where one fix exchanges the loss, the present one is no measure for the others.
         trusts = all(mended.keeps_loss or mended.judged_mended for mended in every)
         return Lab(bounds.target, bounds.store, seed=bounds.seed, steps=steps,
-                   deadline=bounds.deadline, fair=fair, trusts_loss=trusts)
+                   deadline=bounds.deadline, fair=fair, trusts_loss=trusts, crew=self._crew,
+                   step_seconds=bounds.step_seconds)
 
     def _affordable(self) -> int:
         """Return how many steps each run may have; 0 when there is nothing to try or no time."""
@@ -80,8 +81,8 @@ class Tryout:
             self._collected.only_first(_NO_TIME)
             steps = self._fitting()
         if steps < _FEWEST_STEPS:
-            looks = _LOOK_COST * (LOOKS + 1) * JUDGES
-            wanted = (_FEWEST_STEPS + looks) * self._runs() * self._bounds.step_seconds
+            each = _FEWEST_STEPS + looks_in_steps()
+            wanted = each * self._runs() * self._bounds.step_seconds
             missing = wanted - max(self._seconds_left(), 0.0)
             self._collected.missed(
                 f"{_NO_TIME}: it takes about {math.ceil(missing)} s more (--budget)")
@@ -91,7 +92,7 @@ class Tryout:
     def _fitting(self) -> int:
         if self._bounds.step_seconds <= 0:
             return STEPS
-        looks = _LOOK_COST * (LOOKS + 1) * JUDGES
+        looks = looks_in_steps()
         one = self._runs() * self._bounds.step_seconds
         cheap = min(max(STEPS, int(_CHEAP_SECONDS / one - looks)), _MOST_STEPS)
         if self._validates():
@@ -114,8 +115,7 @@ class Tryout:
         """Try every candidate alone, in longer runs if none shows anything; return the last lab."""
         every = self._collected.every()
         begin = time.monotonic()
-        for one in every:
-            try_on_top(lab, one, [])
+        try_all(lab, every)
         took = max(time.monotonic() - begin, 1e-3)
         factor = min(_LONGER, int(_LONGER_SHARE * min(self._seconds_left(), 1e6) / took))
         hidden = learns_nothing(self._report) and len(self._collected.candidates) > 1
@@ -123,8 +123,7 @@ class Tryout:
             return lab
         lab.close()
         longer = self._lab(factor * lab.steps)
-        for one in every:
-            try_on_top(longer, one, [])
+        try_all(longer, every)
         return longer
 
     def _told(self) -> Report:

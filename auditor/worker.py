@@ -13,7 +13,6 @@ import json
 import os
 import signal
 import sys
-import threading
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,12 +22,11 @@ from typing import Any, NoReturn
 from auditor.journal import Observations, Sender
 from auditor.observation import Observation
 from auditor.opened import listening
+from auditor.parent import STOPS, die_with
 from auditor.request import Request, request
 
 # The parent sends it to learn where a hanging target stands.
 STACK_SIGNAL = signal.SIGUSR2
-# What the user ends an audit with.
-STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Above what programs count on; the user's code may close or reuse any number below.
 _LOWEST_FD = 200
 
@@ -104,7 +102,7 @@ def _plain(value: object) -> object:
 
 def _work(asked: Request, ends: Ends, known: Observations, parent: int) -> NoReturn:
     """Audit, tell the parent, and end."""
-    _die_with(parent)
+    die_with(parent)
     os.dup2(ends.output, 1)
     os.dup2(ends.output, 2)
     events, stacks = (_aside(end) for end in (ends.events, ends.stacks))
@@ -167,26 +165,6 @@ def _identity(fd: int) -> tuple[int, int]:
 
 def _aside(fd: int) -> int:
     return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _LOWEST_FD)
-
-
-def _die_with(parent: int) -> None:
-    """End when the parent does, however it ends."""
-    if sys.platform == "linux":
-        import ctypes
-
-        set_death_signal = 1
-        ctypes.CDLL(None).prctl(set_death_signal, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:
-            os._exit(0)
-    else:
-        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
-
-
-def _watch(parent: int) -> None:
-    pause = threading.Event()
-    while os.getppid() == parent:
-        pause.wait(1.0)
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _stop_once() -> None:

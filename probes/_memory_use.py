@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from auditor import batches
+from auditor import batches, machine
 from auditor.trial import Bench
 
 
@@ -51,13 +50,7 @@ def free_bytes(device: torch.device) -> int | None:
         return int(free) + torch.cuda.memory_reserved(device)
     if device.type != "cpu":
         return None
-    facts = Path("/proc/meminfo")
-    if not facts.is_file():
-        return None
-    for line in facts.read_text(encoding="ascii").splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return None
+    return machine.free_bytes()
 
 
 def _state_names(bench: Bench) -> set[str]:

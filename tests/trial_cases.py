@@ -97,8 +97,8 @@ REMEDIES = {remedy.name: remedy for remedy in (Good, Useless, Broken, Impossible
 
 
 def tried(report: Report, audited: Target, again: Report | None = None,
-          deadline: float = math.inf) -> Report:
+          deadline: float = math.inf, workers: int = 1, step_seconds: float = 0.0) -> Report:
     seen = again or Report("pass")
     return Tryout(report, Bounds(
-        audited, BatchStore(audited, 0), REMEDIES, 0, 0.0, deadline,
-        lambda mended, long: seen)).run()
+        audited, BatchStore(audited, 0), REMEDIES, 0, step_seconds, deadline,
+        lambda mended, long: seen, workers)).run()

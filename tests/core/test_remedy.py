@@ -15,8 +15,9 @@ from trial_cases import REMEDIES, at_rate, blobs, crawling, found, judged, lab_o
 from auditor.candidate import Candidate, side_by_side, try_on_top
 from auditor.collected import Bounds
 from auditor.comparison import is_near, is_open, measures, outcome, verdict
-from auditor.counterfactual import Lab, Look, Runs
+from auditor.counterfactual import Lab, Runs
 from auditor.finding import Fix, TrialOutcome
+from auditor.looks import Look
 from auditor.mending import with_model
 from auditor.probe import OutOfTime
 from auditor.remedy import Mended
