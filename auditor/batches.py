@@ -172,7 +172,8 @@ def private(batch: Any) -> Any:
 
 
 def _own(tensor: Tensor) -> Tensor:
-    return tensor.detach().clone().requires_grad_(tensor.requires_grad)
+    own = tensor.detach().clone()
+    return own.requires_grad_() if tensor.requires_grad else own
 
 
 def size_in_bytes(batch: Any) -> int:

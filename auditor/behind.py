@@ -41,6 +41,8 @@ class Behind:
         self._report, self._bounds = report, bounds
         self._collected, self._lab = collected, lab
         self._stuck = learns_nothing(report)
+        # The lab keeps its versions, so that no other one can take over an id.
+        self._seen: dict[tuple[int, bool], Report] = {}
         self.joint: JointTrial | None = None
         self.shown = Shown()
 
@@ -58,7 +60,7 @@ class Behind:
         for _ in range(_ROUNDS if chosen and (self._stuck or masks) else 0):
             everything = self._everything()
             version = lab.version(everything)
-            seen = self._bounds.again(version, self._stuck)
+            seen = self._again(everything, long=self._stuck)
             fresh = [finding for finding in revealed(self._report, seen)
                      if finding.rule not in self._collected.candidates]
             for finding in fresh:
@@ -100,20 +102,27 @@ class Behind:
         chosen = self._collected.chosen
         for rule, one in chosen.items():
             if one.helps and self._has_time() and rule not in self.shown.behind:
-                seen = self._bounds.again(
-                    self._lab.version([one.mended]), self._doubts_rates(rule))
+                seen = self._again([one.mended], long=self._doubts_rates(rule))
                 self.shown.resolves[rule] = self._vanished(seen, own=rule)
                 one.outcome = replace(one.outcome, resolves=self.shown.resolves[rule])
         everything = self._everything()
         if not (self._has_time() and gains_something(self._lab, everything)):
             return
-        left = self._bounds.again(self._lab.version(everything), False)
+        left = self._again(everything)
         if len(everything) > 1 and (self._stuck or self.shown.behind):
             self._leave_each_out(left)
         if len(everything) > 1:
             self.shown.together = tuple(
                 name for name in self._vanished(left) if name not in self._collected.chosen)
         self._try_what_stays(left)
+
+    def _again(self, mended: Sequence[Mended], *, long: bool = False) -> Report:
+        """Return the report of a mended copy; the same copy is audited once."""
+        version = self._lab.version(mended)
+        if (id(version), long) not in self._seen:
+            self._seen[id(version), long] = self._bounds.again(
+                version, self._lab.store(version), long)
+        return self._seen[id(version), long]
 
     def _everything(self) -> list[Mended]:
         return [one.mended for one in self._collected.chosen.values()]
@@ -142,7 +151,7 @@ class Behind:
         for one in found:
             if one.outcome.status != "no-effect" or not self._has_time():
                 continue
-            seen = self._bounds.again(self._lab.version([*beside, one.mended]), False)
+            seen = self._again([*beside, one.mended])
             if _eases(one.finding, seen):
                 self._collected.chosen[rule] = one
                 return
@@ -169,7 +178,7 @@ class Behind:
             if not self._has_time():
                 return
             rest = [one.mended for name, one in self._collected.chosen.items() if name != rule]
-            seen = self._bounds.again(self._lab.version(rest), False)
+            seen = self._again(rest)
             name = self._renamed(rule, seen, whole)
             self.shown.without[name] = {r: v.verdict for r, v in seen.verdicts.items()}
 

@@ -29,8 +29,8 @@ class Bounds:
         seed: Of the audit.
         step_seconds: Of one plain training step; 0 while unknown.
         deadline: `time.monotonic()` at which the trials end.
-        again: Audits another version of the target with the cheap probes (with the long ones
-            too, if the second argument says so), and gives its report.
+        again: Audits another version of the target, with its batches, by the cheap probes (by the
+            long ones too, if the last argument says so), and gives its report.
         workers: Most processes that try fixes at a time; None for as many as there are cores.
     """
 
@@ -40,7 +40,7 @@ class Bounds:
     seed: int
     step_seconds: float
     deadline: float
-    again: Callable[[Target, bool], Report]
+    again: Callable[[Target, BatchStore, bool], Report]
     workers: int | None = None
 
 

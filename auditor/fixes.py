@@ -78,7 +78,7 @@ def tried(
             tryout = Tryout(report, Bounds(
                 audited.target, store, audited.remedies, audited.settings.seed,
                 audited.step_seconds, deadline,
-                lambda target, long: _again(report, audited, target, long, deadline),
+                lambda *version: _again(report, audited, *version, deadline=deadline),
                 audited.settings.workers))
             report = tryout.run()
             return _timed(report, seconds=left - (deadline - time.monotonic()),
@@ -97,7 +97,8 @@ def _timed(report: Report, **spent: float) -> Report:
 
 
 def _again(
-    report: Report, audited: Audited, target: Target, long: bool, deadline: float,
+    report: Report, audited: Audited, target: Target, store: BatchStore, long: bool, *,
+    deadline: float,
 ) -> Report:
     """Audit a mended copy with the probes of the rules that matter now."""
     names = {rule for rule, found in report.verdicts.items()
@@ -113,7 +114,7 @@ def _again(
         audited.settings, budget_seconds=min(most, left),
         quick=not long, notes=(), on_progress=lambda progress: None, journal=Journal())
     try:
-        return Session(target, rules, audited.probes, settings).run()
+        return Session(target, rules, audited.probes, settings, store).run()
     except AuditorError:
         # The mended copy does not run: nothing can be said of it.
         return Report("incomplete")

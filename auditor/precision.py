@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -54,13 +55,17 @@ class Precision:
                 group.fp32_precision = self.groups[name]
 
 
-def _groups() -> Iterator[tuple[str, Any]]:
+@lru_cache(maxsize=1)
+def _groups() -> tuple[tuple[str, Any], ...]:
+    """Return the groups that this torch has; every seeded piece of an audit reads them."""
+    found = []
     for name in _GROUPS:
         group: Any = torch.backends
         for part in name.split(".") if name else ():
             group = getattr(group, part, None)
         if hasattr(group, _NAME):
-            yield name, group
+            found.append((name, group))
+    return tuple(found)
 
 
 def _cudnn_tf32() -> bool:

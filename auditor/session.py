@@ -74,6 +74,7 @@ class Session:
         rules: The selected rules.
         probes: Installed probes by name.
         settings: How.
+        store: Batches of the target that others use too; else it opens and closes its own.
 
     Attributes:
         step_seconds: Of one training step; 0 while unknown.
@@ -82,9 +83,10 @@ class Session:
 
     def __init__(
         self, target: Target, rules: Sequence[Rule], probes: Mapping[str, type[Probe]],
-        settings: Settings,
+        settings: Settings, store: BatchStore | None = None,
     ) -> None:
         self._target = target
+        self._store = store
         self._rules = rules
         self._probes = probes
         self._settings = settings
@@ -113,7 +115,7 @@ class Session:
             TargetError: There are no batches, or the model cannot be made.
         """
         with undisturbed(), warned_once(), self._target.surroundings():
-            store = BatchStore(self._target, self._settings.seed)
+            store = self._store or BatchStore(self._target, self._settings.seed)
             try:
                 self.step_seconds = self._first_steps(store)
                 if self._first_problem is None:
@@ -126,7 +128,8 @@ class Session:
                 for probe in self._waiting():
                     self._fail(probe, "interrupted before it was run")
             finally:
-                store.close()
+                if self._store is None:
+                    store.close()
         return self._unjudged()
 
     def judged(self, unjudged: Report) -> Report:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from auditor import batches
 from auditor.errors import TargetError
-from auditor.isolation import seeded
+from auditor.isolation import seed_all, seeded, undisturbed
 from auditor.loaders import private_loader, tell_deaths_when_asked
 from auditor.usercode import user_code
 
@@ -19,7 +20,12 @@ if TYPE_CHECKING:
 BYTE_LIMIT = 1 << 30
 FETCH_SECONDS = 30.0
 _SEED_STRIDE = 100_003
+# Putting random states and defaults aside takes as long as a small batch; so several that are
+# quick and small are read at a time.
+_TOGETHER, _QUICK_SECONDS, _LIGHT_BYTES = 8, 0.02, 4 << 20
 _END = object()
+
+_Found = TypeVar("_Found")
 
 
 class Pass:
@@ -44,6 +50,7 @@ class Pass:
         self._iterator: Iterator[Any] | None = None
         self.loader = loader
         self._problem: TargetError | None = None
+        self._size, self._together = BYTE_LIMIT, 1
 
     def take(self, count: int) -> list[Any]:
         """Return the first `count` batches, fewer when the loader or the byte limit ends sooner.
@@ -52,7 +59,8 @@ class Pass:
             TargetError: The loader failed or hung.
         """
         while len(self.batches) < count and not self.exhausted and self._bytes < BYTE_LIMIT:
-            for batch in self.unkept(1):
+            room = (BYTE_LIMIT - self._bytes) // max(self._size, 1)
+            for batch in self.unkept(min(count - len(self.batches), max(room, 1))):
                 self._bytes += batches.size_in_bytes(batch)
                 self.batches.append(batch)
         return self.batches[:count]
@@ -63,16 +71,37 @@ class Pass:
         Raises:
             TargetError: The loader failed or hung.
         """
-        for _ in range(count):
+        while count > 0 and not self.exhausted:
             if self._problem is not None:
                 raise self._problem
-            # A seed for each batch: the samples do not depend on who asked for how many.
-            with self._surroundings(), seeded(self._seed * _SEED_STRIDE + len(self.waits)):
-                batch = self._fetched()
-            if batch is _END:
-                self.exhausted = True
-                return
-            yield batch
+            read = self._read(min(count, self._together))
+            count -= len(read)
+            # A generator that holds what it has given would keep one batch too many.
+            while read:
+                yield read.popleft()
+
+    def _read(self, count: int) -> deque[Any]:
+        """Return the next batches, those before the end or before a problem."""
+        read: deque[Any] = deque()
+        with self._surroundings(), undisturbed():
+            for _ in range(count):
+                # A seed for each batch: the samples do not depend on who asked for how many.
+                seed_all(self._seed * _SEED_STRIDE + len(self.waits))
+                try:
+                    batch = self._fetched()
+                except TargetError:
+                    if not read:
+                        raise
+                    # It is raised when somebody asks for more than these.
+                    return read
+                if batch is _END:
+                    self.exhausted = True
+                    return read
+                read.append(batch)
+        self._size = batches.size_in_bytes(read[-1])
+        light = self._size < _LIGHT_BYTES and self.waits[-1] < _QUICK_SECONDS
+        self._together = _TOGETHER if light else 1
+        return read
 
     def _fetched(self) -> Any:
         number = len(self.waits)
@@ -113,6 +142,7 @@ class BatchStore:
         self._train: Pass | None = None
         self._val: Pass | None = None
         self._others: list[Pass] = []
+        self._found: dict[str, Any] = {}
 
     @property
     def training_pass(self) -> Pass:
@@ -152,6 +182,12 @@ class BatchStore:
         stored = self.train(of or count)
         for step in range(count if stored else 0):
             yield batches.private(stored[step % len(stored)])
+
+    def once(self, name: str, find: Callable[[], _Found]) -> _Found:
+        """Return what was found of these batches before by that name, else find it and keep it."""
+        if name not in self._found:
+            self._found[name] = find()
+        return self._found[name]  # type: ignore[no-any-return]
 
     def close(self) -> None:
         """Let go of the loaders."""

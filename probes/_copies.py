@@ -106,11 +106,12 @@ def chance_of_equality(tensors: Sequence[Tensor], keys: Sequence[bytes]) -> floa
     rows = torch.cat([t.double() for t in flat], dim=1)
     stride = max(rows.shape[1] // _COLUMNS, 1)
     columns = list(rows[:, ::stride].T)
-    if max(int(torch.unique(column).numel()) for column in columns) <= _FEW_LEVELS:
+    sizes = [torch.unique(column, return_counts=True)[1] for column in columns]
+    if max(levels.numel() for levels in sizes) <= _FEW_LEVELS:
         return 1.0
-    if len(columns) > 1 and any(_is_continuous(column) for column in columns):
+    if len(columns) > 1 and any(map(_is_continuous, columns, sizes)):
         return 0.0
-    logs = [math.log(_coincidence(column)) for column in columns]
+    logs = [math.log(_coincidence(levels)) for levels in sizes]
     by_columns = min(min(logs), _INDEPENDENT * sum(logs) * rows.shape[1] / len(logs))
     tokens = [t for t in flat if not t.is_floating_point()]
     if len(tokens) < len(flat):
@@ -180,19 +181,27 @@ def share_interval(found: int, looked_at: int, coverage: float) -> tuple[float, 
     return estimate, lower, upper
 
 
-def _is_continuous(column: Tensor) -> bool:
-    """Tell whether no value of a column comes back, and most have many digits."""
-    if column.numel() < _ENOUGH or int(torch.unique(column).numel()) < column.numel():
+def _is_continuous(column: Tensor, sizes: Tensor) -> bool:
+    """Tell whether no value of a column comes back, and most have many digits.
+
+    Args:
+        column: (N,) values.
+        sizes: How often each different value is there.
+    """
+    if column.numel() < _ENOUGH or sizes.numel() < column.numel():
         return False
     scaled = column * 10**_DIGITS
     # Of numbers with many digits few lie near the grid by chance.
     return float(((scaled - scaled.round()).abs() > 0.05).double().mean()) > 0.5
 
 
-def _coincidence(column: Tensor) -> float:
-    """Return the share of pairs of entries that are equal; half a pair when there is none."""
-    count = column.numel()
+def _coincidence(sizes: Tensor) -> float:
+    """Return the share of pairs of entries that are equal; half a pair when there is none.
+
+    Args:
+        sizes: How often each different value is there.
+    """
+    count = int(sizes.sum())
     pairs = count * (count - 1) / 2
-    _, sizes = torch.unique(column, return_counts=True)
     equal = float((sizes.double() * (sizes.double() - 1) / 2).sum())
     return min(max(equal, 0.5) / pairs, 1.0)

@@ -160,8 +160,10 @@ def _order_of(
     elif len(train.sizes) < _FEWEST_BATCHES:
         context.note.absent(f"the loader gives fewer than {_FEWEST_BATCHES} batches", *names)
     else:
-        found = _order.order_test(
-            target, train.sizes, classes=labels is not None, seed=context.seed)
+        classes = labels is not None
+        found = context.batches.once(
+            f"order of {train.count}, {classes}", lambda: _order.order_test(
+                target, train.sizes, classes=classes, seed=context.seed))
         if found is None:
             context.note.absent("all targets are the same", *names)
             return None
@@ -207,8 +209,10 @@ def _compare(
     if not train.separate or len(tensors) != len(train.inputs):
         note.absent("the inputs are not one row of fixed shape a sample", *alone, *across)
         return
-    keys = _copies.hashes(tensors)
-    if _copies.chance_of_equality(tensors, keys) * train.count > _CHANCE:
+    keys = context.batches.once(f"hashes of {train.count}", lambda: _copies.hashes(tensors))
+    chance = context.batches.once(
+        f"chance of {train.count}", lambda: _copies.chance_of_equality(tensors, keys))
+    if chance * train.count > _CHANCE:
         note.absent("the inputs have so few values that chance makes equal ones", *alone, *across)
         return
     epoch = _copies.first_epoch(keys)
@@ -232,7 +236,8 @@ def _leak(
         note.absent("there are no validation samples to compare" if val is None else
                     "the validation inputs are not one row of fixed shape a sample", *names)
         return
-    others = _copies.hashes(tensors)
+    others = context.batches.once(
+        f"validation hashes of {val.count}", lambda: _copies.hashes(tensors))
     found = _copies.found_in_other(others, keys)
     discrete = not any(t.is_floating_point() for t in tensors)
     if discrete and found and _copies.twins(keys) > len(found) / len(others) / 2:
