@@ -42,7 +42,9 @@ class ActivationRecord:
         activation: Which function.
         order: Position among the calls of the first pass.
         unit: Dimension of a rectifier's units; None until a pass has seen what comes before it.
-        peaks: (U,) largest output of each unit of a rectifier since the last `forget`.
+        peaks: (U,) largest output of each unit of a rectifier since the last `forget`, in the
+            passes that were looked at.
+        all_fire: Each of them has fired since then, so that no further pass need be looked at.
         samples: Distinct inputs seen since then.
         per_sample: Its first dimension is the batch.
         rms, variation, slope, flat, mean: One value per watched pass; variation only where there
@@ -55,6 +57,7 @@ class ActivationRecord:
     order: int
     unit: int | None = None
     peaks: Tensor | None = None
+    all_fire: bool = False
     samples: int = 0
     per_sample: bool = True
     rms: list[float] = field(default_factory=list)
@@ -125,7 +128,7 @@ class ActivationStatistics:
     def forget(self) -> None:
         """Count living units and their samples from here on."""
         for record in self._records.values():
-            record.peaks, record.samples = None, 0
+            record.peaks, record.all_fire, record.samples = None, False, 0
 
     def dead_shares(self) -> dict[str, float]:
         """Return for each rectifier the share of units that were zero for every sample seen.
@@ -160,13 +163,19 @@ class ActivationStatistics:
         if record is None:
             record = ActivationRecord(functions.ACTIVATIONS[function], len(self._records))
             self._records[subject] = record
-        output = output.detach()
-        if self.peaks:
-            record.samples += self.batch_size
-            if record.activation.family == "rectifier":
-                self._note_peaks(record, output)
-        if not self.only_alive:
-            self._note_values(record, args, output)
+        # Cheaper than a detached view of each tensor that is looked at.
+        differentiates = torch.is_grad_enabled()
+        torch._C._set_grad_enabled(False)
+        try:
+            if self.peaks:
+                record.samples += self.batch_size
+                if record.activation.family == "rectifier" and (
+                        self.layouts or not record.all_fire):
+                    self._note_peaks(record, output)
+            if not self.only_alive:
+                self._note_values(record, args, output)
+        finally:
+            torch._C._set_grad_enabled(differentiates)
 
     def _note_peaks(self, record: ActivationRecord, output: Tensor) -> None:
         if self.layouts:
@@ -181,7 +190,7 @@ class ActivationStatistics:
         if unit > 0:
             peaks = peaks.amax(tuple(range(unit)))
         if record.peaks is None or record.peaks.shape != peaks.shape:
-            record.peaks = peaks.clone()
+            record.peaks, record.all_fire = peaks.clone(), False
         else:
             record.peaks = torch.fmax(record.peaks, peaks)
 
@@ -194,7 +203,7 @@ class ActivationStatistics:
             source = _input_of(args, output) if record.per_sample else None
             record.constant_input = source is not None
             if source is not None:
-                self._copy(source.detach(), record, is_input=True)
+                self._copy(source, record, is_input=True)
         self._copy(output, record, is_input=False)
 
     def _copy(self, tensor: Tensor, record: ActivationRecord, *, is_input: bool) -> None:
@@ -211,6 +220,7 @@ class ActivationStatistics:
             if rows:
                 with torch.no_grad(), torch._C.DisableTorchFunction():
                     _note(rows, *samples.drain())
+                    _note_firing([waiting.record for waiting in rows])
         self._waiting = []
 
 
@@ -238,6 +248,17 @@ def _note(rows: list[_Waiting], taken: Tensor, valid: Tensor, counts: list[int])
             record.flat.append(share[row] / size)
         if waiting.close:
             record.values = taken[row, :, : counts[row]].flatten().clone()
+
+
+def _note_firing(records: list[ActivationRecord]) -> None:
+    """Note of which rectifiers all units have fired; what fired once is never dead again."""
+    asked = {id(record): record for record in records
+             if record.peaks is not None and not record.all_fire}
+    fire = [(record.peaks > 0).all() for record in asked.values() if record.peaks is not None]
+    if fire:
+        told = torch.stack([one.to(fire[0].device) for one in fire]).tolist()
+        for record, all_fire in zip(asked.values(), told, strict=True):
+            record.all_fire = all_fire
 
 
 def _variation(apart: float, level: float, several: bool) -> float:

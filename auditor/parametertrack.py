@@ -25,14 +25,23 @@ _NARROW = (torch.float32, torch.float16, torch.bfloat16)
 _PLACE, _VERSION = Tensor.data_ptr, attrgetter("_version")
 
 
+@dataclass(slots=True, eq=False)
+class _Sample:
+    """Sampled weights of all parameters in a row, (R, 4); how many rows each has, and where."""
+
+    values: Tensor
+    rows: list[int]
+    parts: list[Tensor]
+
+
 @dataclass(slots=True)
 class _Step:
     """A recorded step: which parameters have gradients, their norms, weights before and after."""
 
     present: list[int]
     norms: Sequence[Tensor]
-    before: Tensor
-    after: Tensor | None = None
+    before: _Sample
+    after: _Sample | None = None
 
 
 class ParameterTrack:
@@ -58,15 +67,16 @@ class ParameterTrack:
         self._present: list[list[int]] = []
         self._samples: list[Tensor] = []
         self._places: list[int] = []
-        # On a CPU samples are copied here first: copies into what is there already cost half of
-        # what one call costs that makes a new tensor out of many.
-        self._scratch: Tensor | None = None
-        self._parts: list[Tensor] = []
+        # Samples that were computed, to be filled again: on a CPU a copy into what is there
+        # already costs half of what one call costs that makes a new tensor out of many.
+        self._free: list[_Sample] = []
+        self._rows: list[int] = []
+        self._is_copied = False
         self._waiting: list[_Step] = []
         self._most_waiting = _FEWEST_STEPS
         # The last sample, and the weights' versions that it holds for; none where versions do not
         # tell of the optimizer's updates.
-        self._latest = torch.zeros(0, _RUN)
+        self._latest = _Sample(torch.zeros(0, _RUN), [], [])
         self._versions: list[int] = []
 
     @property
@@ -144,29 +154,34 @@ class ParameterTrack:
         known = [value for value in values if math.isfinite(value) and value > 0]
         return math.log10(max(known) / known[0]) if known else math.nan
 
-    def _sampled(self) -> Tensor:
-        """Return the sampled weights of all parameters in a row, (R, 4)."""
+    def _sampled(self) -> _Sample:
+        """Return the weights of all parameters as they are, sampled."""
         if not self._in_place():
             # The first time, or an optimizer that puts new tensors in the place of the old ones.
             self._samples = [_strided(parameter.detach()) for parameter in self.parameters]
             self._places = list(map(_PLACE, self.parameters))
             self._prepare()
-        if self._scratch is None:
-            return torch.cat(self._samples) if self._samples else torch.zeros(0, _RUN)
-        torch._foreach_copy_(self._parts, self._samples)
-        return self._scratch.clone()
+        if not self._is_copied:
+            values = torch.cat(self._samples) if self._samples else torch.zeros(0, _RUN)
+            return _Sample(values, self._rows, [])
+        sample = self._free.pop() if self._free else self._room()
+        torch._foreach_copy_(sample.parts, self._samples)
+        return sample
+
+    def _room(self) -> _Sample:
+        # What is made in inference mode is of no use outside of it.
+        with torch.inference_mode(False):
+            values = torch.empty(sum(self._rows), _RUN)
+            return _Sample(values, self._rows, list(values.split_with_sizes(self._rows)))
 
     def _prepare(self) -> None:
         """Make room for a sample of all parameters, and say how many of them may wait."""
-        rows = [len(sample) for sample in self._samples]
+        self._rows = [len(sample) for sample in self._samples]
         self._most_waiting = min(_MOST_STEPS, max(
-            _FEWEST_STEPS, _WAITING_VALUES // max(1, _RUN * sum(rows))))
-        self._scratch = None
-        if rows and all(sample.device.type == "cpu" for sample in self._samples):
-            # What is made in inference mode is of no use outside of it.
-            with torch.inference_mode(False):
-                self._scratch = torch.empty(sum(rows), _RUN)
-                self._parts = list(self._scratch.split_with_sizes(rows))
+            _FEWEST_STEPS, _WAITING_VALUES // max(1, _RUN * sum(self._rows))))
+        self._free = []
+        self._is_copied = bool(self._rows) and all(
+            sample.device.type == "cpu" for sample in self._samples)
 
     def _in_place(self) -> bool:
         """Tell whether the weights lie where they were sampled last."""
@@ -184,39 +199,51 @@ class ParameterTrack:
             return
         count = len(self.parameters)
         with torch.no_grad():
-            sums = self._sums(_squares(done))
+            moved, begun = _moves(done)
             norms = [norm for step in done for norm in step.norms]
-            packed = [sums.flatten(), *([torch.stack(norms)] if norms else [])]
+            packed = [self._sizes(moved), self._sizes(begun)]
+            packed += [torch.stack(norms)] if norms else []
             values = iter(torch.cat(packed).tolist())
         moves, sizes = ([list(islice(values, count)) for _ in done] for _ in range(2))
-        for step, moved, size in zip(done, moves, sizes, strict=True):
+        for step, move, size in zip(done, moves, sizes, strict=True):
             by_parameter = [math.nan] * count
             for index in step.present:
                 by_parameter[index] = next(values)
             self._present.append(step.present)
             self._gradient_norms.append(by_parameter)
-            self._update_ratios.append(list(map(_ratio, moved, size)))
+            self._update_ratios.append(list(map(_ratio, move, size)))
+        self._take_back(done)
 
-    def _sums(self, values: Tensor) -> Tensor:
-        """Return the sum over each parameter's values, (S, R, 4) -> (S, P)."""
-        if not self._samples:
-            return values.new_zeros(len(values), 0)
-        parts = values.split_with_sizes([len(sample) for sample in self._samples], dim=1)
-        return torch.stack([part.sum((1, 2)) for part in parts], dim=1)
+    def _take_back(self, done: list[_Step]) -> None:
+        """Keep the samples of steps that were computed for those to come."""
+        used = {id(sample): sample for step in done for sample in (step.before, step.after)
+                if sample is not None and sample.rows is self._rows}
+        for sample in (self._latest, *(step.before for step in self._waiting)):
+            used.pop(id(sample), None)
+        if self._is_copied:
+            self._free += used.values()
+
+    def _sizes(self, values: Tensor) -> Tensor:
+        """Return the norm of each parameter's values, (S, R, 4) -> (S * P)."""
+        if not self._rows:
+            return values.new_zeros(0)
+        parts = values.flatten(1).split_with_sizes([_RUN * rows for rows in self._rows], dim=1)
+        norms = [torch.linalg.vector_norm(part, dim=1) for part in parts]
+        return torch.stack(norms, dim=1).flatten()
 
 
-def _squares(steps: list[_Step]) -> Tensor:
-    """Return what the steps moved and what they began with, squared, (2 S, R, 4)."""
+def _moves(steps: list[_Step]) -> tuple[Tensor, Tensor]:
+    """Return what the steps moved and what they began with, (S, R, 4) each."""
     after = [step.after for step in steps if step.after is not None]
     before = [step.before for step in steps]
     if all(ended is begun for ended, begun in zip(after[:-1], before[1:], strict=True)):
         # Each step began where the one before it ended: half of them need not be read again.
-        chain = torch.stack([values.float() for values in (before[0], *after)])
+        chain = torch.stack([sample.values.float() for sample in (before[0], *after)])
         begun, ended = chain[:-1], chain[1:]
     else:
-        begun = torch.stack([values.float() for values in before])
-        ended = torch.stack([values.float() for values in after])
-    return torch.cat([ended - begun, begun]).square_()
+        begun = torch.stack([sample.values.float() for sample in before])
+        ended = torch.stack([sample.values.float() for sample in after])
+    return ended - begun, begun
 
 
 def _norms(gradients: list[Tensor]) -> Sequence[Tensor]:
@@ -253,4 +280,4 @@ def _strided(tensor: Tensor) -> Tensor:
 
 
 def _ratio(move: float, size: float) -> float:
-    return math.sqrt(move / size) if size > 0 else math.nan
+    return move / size if size > 0 else math.nan

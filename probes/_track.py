@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from auditor import batches, task
-from auditor.isolation import seed_all, seeded
+from auditor.isolation import seed_all, seeded, undisturbed
 from auditor.losscall import LossCall, LossCalls
 from auditor.probe import ProbeContext
 from auditor.recorder import watching
@@ -210,12 +210,15 @@ class Track:
     def _look(self, chosen: Sequence[Any]) -> tuple[list[float], list[LossCall]]:
         losses: list[float] = []
         calls: list[LossCall] = []
-        for number, batch in enumerate(chosen):
-            listener = LossCalls()
-            with watching(self.bench.model, listener):
-                losses.append(self.loss_of(batch, self.seed + number))
-            if len(listener.calls) == 1 and listener.calls[0].input.numel() < _MOST_VALUES:
-                calls += listener.calls
+        with undisturbed():
+            for number, batch in enumerate(chosen):
+                listener = LossCalls()
+                seed_all(self.seed + number)
+                with watching(self.bench.model, listener):
+                    losses.append(
+                        float(self.bench.loss(batches.private(batch)).loss.detach()))
+                if len(listener.calls) == 1 and listener.calls[0].input.numel() < _MOST_VALUES:
+                    calls += listener.calls
         return losses, calls
 
     def _stream(self, steps: int, rate: Callable[[int], float]) -> Iterator[Any]:

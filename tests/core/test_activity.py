@@ -82,6 +82,28 @@ def test_forgetting_starts_a_new_count_of_living_units() -> None:
     assert statistics.dead_shares()["1"] == 1.0
 
 
+def test_units_that_have_all_fired_are_alive_until_they_are_forgotten() -> None:
+    linear = nn.Linear(1, 1)
+    nn.init.ones_(linear.weight)
+    nn.init.zeros_(linear.bias)
+    model, statistics = nn.Sequential(linear, nn.ReLU()), ActivationStatistics(2)
+
+    def see(value: float) -> ActivationRecord:
+        with watching(model, statistics):
+            model(torch.full((2, 1), value))
+        # Further passes see no modules.
+        statistics.layouts = False
+        return statistics.records["1"]
+
+    assert not see(-1.0).all_fire
+    assert see(1.0).all_fire
+    assert see(2.0).peaks == 1.0 and statistics.dead_shares()["1"] == 0.0
+    assert statistics.records["1"].samples == 6
+    statistics.forget()
+    assert not see(-1.0).all_fire and statistics.dead_shares()["1"] == 1.0
+    assert see(3.0).peaks == 3.0 and statistics.dead_shares()["1"] == 0.0
+
+
 def test_flat_share_and_slope_agree_with_the_derivative() -> None:
     x = torch.linspace(-6, 6, 4001).reshape(-1, 1)
     linear = nn.Linear(1, 1)
