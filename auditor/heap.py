@@ -12,8 +12,9 @@ import time
 from functools import lru_cache
 from typing import Any
 
-# Seconds of CPU time; giving back and taking anew costs about a hundredth of that.
-_EVERY = 1.0
+# Seconds of CPU time; giving back and taking anew costs about a hundredth of that. What is not
+# given back grows within a few steps: with twice as long the peak of a small GPT varies more.
+_EVERY = 0.5
 
 
 class Heap:
