@@ -9,30 +9,24 @@ numbers are the same however many copies there are.
 
 from __future__ import annotations
 
-import faulthandler
-import gc
-import json
 import multiprocessing
-import os
 import select
 import signal
 import sys
 import threading
 import time
-import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeAlias
+from typing import Any
 
 import torch
 
 from auditor import opened, worktime
+from auditor.forked import Copy, Job, fork
 from auditor.machine import free_bytes, peak_bytes, usable_cores
-from auditor.parent import STOPS, die_with
-
-Job: TypeAlias = Callable[[], Any]
+from auditor.parent import STOPS
 
 # More copies than this are never busy: there are not so many runs at a time.
 _MOST = 8
@@ -43,7 +37,6 @@ _FEW_THREADS, _SLOW_STEP = 2, 0.05
 # A copy that takes this much longer than expected, or goes on so long after the end, hangs.
 _LATE, _LATE_SECONDS, _END_SECONDS = 10.0, 20.0, 5.0
 _BEAT_SECONDS = 0.05
-_READ = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -58,14 +51,12 @@ class Lost:
 
 
 @dataclass
-class _Copy:
-    """A child process that does one job."""
+class _Running:
+    """A job that is being done: which one, and when it counts as hanging."""
 
-    process: int
+    copy: Copy
     number: int
-    read: int
     late: float
-    heard: bytes = b""
 
 
 class Crew:
@@ -82,8 +73,8 @@ class Crew:
         self._is_possible = (
             sys.platform == "linux" and step_seconds > 0 and not _has_accelerator()
             and (threads <= _FEW_THREADS or step_seconds < _SLOW_STEP))
-        self._copies: dict[int, _Copy] = {}
-        self._hung = False
+        self._running: list[_Running] = []
+        self._unfit = False
 
     @contextmanager
     def one_thread(self) -> Iterator[None]:
@@ -103,7 +94,7 @@ class Crew:
 
     def hands(self, seconds: float) -> int:
         """Return how many jobs of so many seconds together can be done at a time; 1 means here."""
-        alone = (not self._is_possible or self._workers < 2 or self._hung
+        alone = (not self._is_possible or self._workers < 2 or self._unfit
                  or seconds < _WORTH_SECONDS or torch.get_num_threads() > 1
                  or threading.active_count() > 1 or bool(multiprocessing.active_children()))
         if alone:
@@ -125,133 +116,53 @@ class Crew:
         waiting = deque(enumerate(jobs))
         begin, told = time.monotonic(), []
         try:
-            while waiting or self._copies:
-                while waiting and len(self._copies) < hands and not self._hung:
+            while waiting or self._running:
+                while waiting and len(self._running) < hands and not self._unfit:
                     number, job = waiting.popleft()
                     late = min(time.monotonic() + _LATE_SECONDS + _LATE * hands * seconds,
                                deadline + _END_SECONDS)
-                    self._fork(number, job, late)
-                for copy in self._ended():
-                    answer = self._answer(copy)
-                    if isinstance(answer, Lost):
-                        answers[copy.number] = answer
-                    else:
-                        told.append(answer)
-                        answers[copy.number] = answer["value"]
-                if self._hung:
+                    self._begin(job, number, late)
+                for one in self._ended():
+                    answers[one.number] = self._answer(one)
+                    if one.copy.answer is not None:
+                        told.append(one.copy.answer)
+                if self._unfit:
                     waiting.clear()
         finally:
-            for copy in list(self._copies.values()):
-                self._let_go(copy)
+            for one in self._running:
+                one.copy.end()
+            self._running.clear()
         _account(told, time.monotonic() - begin)
         return answers
 
-    def _fork(self, number: int, job: Job, late: float) -> None:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        parent = os.getpid()
-        read, write = os.pipe()
-        # A signal must not come between the fork and the note of it.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    def _begin(self, job: Job, number: int, late: float) -> None:
         try:
-            with opened.deaf(), warnings.catch_warnings():
-                # Python warns of threads; those of torch's pool wait, and a copy does not use them.
-                warnings.simplefilter("ignore", DeprecationWarning)
-                process = os.fork()
-            if process == 0:
-                _work(job, parent, write)
-            with suppress(OSError):
-                # The copy does it too; whoever is first, it is done before it is killed.
-                os.setpgid(process, process)
-            self._copies[read] = _Copy(process, number, read, late)
-            os.close(write)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            fork(job, lambda copy: self._running.append(_Running(copy, number, late)))
+        except OSError:
+            # There is no room for more processes: what is left is done here.
+            self._unfit = True
 
-    def _ended(self) -> list[_Copy]:
+    def _ended(self) -> list[_Running]:
         """Hear the copies for a moment; return those that are done, dead or late."""
-        ready, _, _ = select.select(list(self._copies), [], [], _BEAT_SECONDS)
+        select.select([one.copy.read for one in self._running], [], [], _BEAT_SECONDS)
         done = []
-        for read in ready:
-            copy = self._copies[read]
-            data = os.read(read, _READ)
-            copy.heard += data
-            if not data or copy.heard.endswith(b"\n"):
-                done.append(copy)
-        now = time.monotonic()
-        return done + [copy for copy in self._copies.values() if copy not in done and (
-            now > copy.late or _is_over(copy.process))]
+        for one in self._running:
+            # Asked before it is heard: what it has said by its end is heard whole.
+            is_over = one.copy.is_over() or time.monotonic() > one.late
+            if one.copy.hear() or is_over:
+                done.append(one)
+        return done
 
-    def _answer(self, copy: _Copy) -> Any:
+    def _answer(self, one: _Running) -> Any:
         """Return what a copy has said, once it is gone."""
-        is_late = time.monotonic() > copy.late
-        status = self._let_go(copy)
-        try:
-            told = json.loads(copy.heard)
-        except ValueError:
-            told = None
-        if told is not None:
-            return told
-        if is_late:
-            self._hung = True
-        return Lost("" if copy.heard or is_late else _how(status))
-
-    def _let_go(self, copy: _Copy) -> int:
-        """End a copy and what it has started; return how it ended."""
-        # One that is over by itself keeps the way in which it ended.
-        _is_over(copy.process)
-        for kill in (os.killpg, os.kill):
-            with suppress(ProcessLookupError, PermissionError):
-                kill(copy.process, signal.SIGKILL)
-        _, status = os.waitpid(copy.process, 0)
-        os.close(copy.read)
-        del self._copies[copy.read]
-        return os.waitstatus_to_exitcode(status)
-
-
-def _is_over(process: int) -> bool:
-    """Tell whether a child has ended; its status can still be asked for."""
-    return os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-
-
-def _work(job: Job, parent: int, write: int) -> NoReturn:
-    """Do a job in a copy, tell its answer, and end without what a whole interpreter does."""
-    try:
-        own = os.getpid()
-        # A group of its own, to be ended with all that it starts.
-        os.setpgid(0, 0)
-        die_with(parent)
-        faulthandler.disable()
-        for number in STOPS:
-            # What is ignored (nohup) stays so.
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                signal.signal(number, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
-        # What the parent holds is no garbage here, and looking for some would copy all of it.
-        gc.freeze()
-        answer = _measured(job)
-        if os.getpid() == own:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            while answer:
-                answer = answer[os.write(write, answer):]
-    except BaseException:
-        # No job ends so: whatever it is, it shows when the parent does the job itself.
-        with suppress(OSError):
-            os.write(write, b"null\n")
-    finally:
-        os._exit(0)
-
-
-def _measured(job: Job) -> bytes:
-    begin, worked = time.perf_counter(), worktime.seconds()
-    with opened.listening() as heard:
-        value = job()
-    return json.dumps({
-        "value": value, "worked": worktime.seconds() - worked,
-        "took": time.perf_counter() - begin, "opened": sorted(heard.paths),
-        "elsewhere": heard.elsewhere,
-    }).encode() + b"\n"
+        is_late = time.monotonic() > one.late
+        status = one.copy.end()
+        self._running.remove(one)
+        answer = one.copy.answer
+        if answer is not None:
+            return answer["value"]
+        self._unfit = self._unfit or is_late
+        return Lost("" if one.copy.heard or is_late or status is None else _how(status))
 
 
 def _account(told: Sequence[dict[str, Any]], seconds: float) -> None:

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -91,6 +92,26 @@ def test_answers_come_in_the_order_of_the_jobs() -> None:
         return number
 
     assert do(*(partial(job, number) for number in range(5))) == [0, 1, 2, 3, 4]
+
+
+def test_a_long_answer_is_heard_whole() -> None:
+    assert do(lambda: "x" * (1 << 20), lambda: list(range(100_000))) == [
+        "x" * (1 << 20), list(range(100_000))]
+
+
+def ask_for_every_end(*_: object) -> None:
+    with suppress(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+@pytest.mark.parametrize("handler", [signal.SIG_IGN, ask_for_every_end])
+def test_a_handler_of_ends_of_children_does_no_harm(handler: Any) -> None:
+    before = signal.signal(signal.SIGCHLD, handler)
+    try:
+        one, lost, two = do(lambda: 1, lambda: os._exit(3), lambda: 2)
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    assert (one, two) == (1, 2) and isinstance(lost, Lost)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -176,6 +197,17 @@ def test_a_copy_that_hangs_is_ended() -> None:
     assert time.monotonic() - begin < 5.0
     assert lost == [Lost(), 1, Lost()]
     assert crew.hands(1e9) == 1
+
+
+def test_where_there_is_no_room_for_processes_nothing_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse() -> int:
+        raise BlockingIOError("no more processes")
+
+    monkeypatch.setattr(os, "fork", refuse)
+
+    assert runs_of(crawling(), [], 2) == runs_of(crawling(), [], 1)
 
 
 def test_runs_end_at_the_deadline() -> None:
