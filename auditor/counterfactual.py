@@ -193,7 +193,7 @@ class Lab:
             seeds: As there.
         """
         with self._crew.one_thread():
-            if self._crew.hands(2 * len(wanted) * self._run_seconds) < 2:
+            if self._crew.hands(self._run_seconds) < 2:
                 return
             tasks = {(id(task.runs), task.number): task
                      for versions in wanted for task in self._tasks(*versions, seeds)[1]}
@@ -236,7 +236,7 @@ class Lab:
                        for number in range(len(known.curves), seeds)]
 
     def _hands(self, tasks: Sequence[_Task]) -> int:
-        return min(self._crew.hands(len(tasks) * self._run_seconds), len(tasks))
+        return min(self._crew.hands(self._run_seconds), len(tasks))
 
     def _make(self, tasks: Sequence[_Task], hands: int) -> None:
         """Make runs and keep them in the order of their seeds.

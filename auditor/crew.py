@@ -30,8 +30,8 @@ from auditor.parent import STOPS
 
 # More copies than this are never busy: there are not so many runs at a time.
 _MOST = 8
-# Jobs that take less do not pay for the copies.
-_WORTH_SECONDS = 0.5
+# A copy costs some 0.08 s (its pages are copied as it writes); shorter jobs do not pay for it.
+_WORTH_SECONDS = 0.25
 # Where steps are slow on more threads than these, the threads are used better than copies.
 _FEW_THREADS, _SLOW_STEP = 2, 0.05
 # A copy that takes this much longer than expected, or goes on so long after the end, hangs.
@@ -93,7 +93,7 @@ class Crew:
                 torch.set_num_threads(threads)
 
     def hands(self, seconds: float) -> int:
-        """Return how many jobs of so many seconds together can be done at a time; 1 means here."""
+        """Return how many jobs of so many seconds each can be done at a time; 1 means here."""
         alone = (not self._is_possible or self._workers < 2 or self._unfit
                  or seconds < _WORTH_SECONDS or torch.get_num_threads() > 1
                  or threading.active_count() > 1 or bool(multiprocessing.active_children()))
