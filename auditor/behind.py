@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from auditor.candidate import Candidate, best_of, gains_something, side_by_side, try_all
-from auditor.collected import Bounds, Collected
+from auditor.collected import Bounds, Collected, Depth
 from auditor.counterfactual import Lab
 from auditor.evidence import Shown, learns_nothing, revealed
 from auditor.finding import Finding
@@ -42,7 +42,7 @@ class Behind:
         self._collected, self._lab = collected, lab
         self._stuck = learns_nothing(report)
         # The lab keeps its versions, so that no other one can take over an id.
-        self._seen: dict[tuple[int, bool], Report] = {}
+        self._seen: dict[tuple[int, Depth], Report] = {}
         self.joint: JointTrial | None = None
         self.shown = Shown()
 
@@ -60,7 +60,7 @@ class Behind:
         for _ in range(_ROUNDS if chosen and (self._stuck or masks) else 0):
             everything = self._everything()
             version = lab.version(everything)
-            seen = self._again(everything, long=self._stuck)
+            seen = self._again(everything, "hidden" if self._stuck else "cheap")
             fresh = [finding for finding in revealed(self._report, seen)
                      if finding.rule not in self._collected.candidates]
             for finding in fresh:
@@ -102,7 +102,8 @@ class Behind:
         chosen = self._collected.chosen
         for rule, one in chosen.items():
             if one.helps and self._has_time() and rule not in self.shown.behind:
-                seen = self._again([one.mended], long=self._doubts_rates(rule))
+                seen = self._again(
+                    [one.mended], "whole" if self._doubts_rates(rule) else "cheap")
                 self.shown.resolves[rule] = self._vanished(seen, own=rule)
                 one.outcome = replace(one.outcome, resolves=self.shown.resolves[rule])
         everything = self._everything()
@@ -116,13 +117,13 @@ class Behind:
                 name for name in self._vanished(left) if name not in self._collected.chosen)
         self._try_what_stays(left)
 
-    def _again(self, mended: Sequence[Mended], *, long: bool = False) -> Report:
+    def _again(self, mended: Sequence[Mended], depth: Depth = "cheap") -> Report:
         """Return the report of a mended copy; the same copy is audited once."""
         version = self._lab.version(mended)
-        if (id(version), long) not in self._seen:
-            self._seen[id(version), long] = self._bounds.again(
-                version, self._lab.store(version), long)
-        return self._seen[id(version), long]
+        if (id(version), depth) not in self._seen:
+            self._seen[id(version), depth] = self._bounds.again(
+                version, self._lab.store(version), depth)
+        return self._seen[id(version), depth]
 
     def _everything(self) -> list[Mended]:
         return [one.mended for one in self._collected.chosen.values()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from auditor.candidate import Candidate, best_of
 from auditor.errors import AuditorError
@@ -16,6 +17,10 @@ from auditor.store import BatchStore
 from auditor.target import Target
 
 _log = logging.getLogger(__name__)
+
+# How a mended copy is audited: by the cheap probes; by those too that take training trials; or by
+# those of them only that can show what was hidden so far.
+Depth: TypeAlias = Literal["cheap", "whole", "hidden"]
 
 
 @dataclass(frozen=True)
@@ -29,8 +34,7 @@ class Bounds:
         seed: Of the audit.
         step_seconds: Of one plain training step; 0 while unknown.
         deadline: `time.monotonic()` at which the trials end.
-        again: Audits another version of the target, with its batches, by the cheap probes (by the
-            long ones too, if the last argument says so), and gives its report.
+        again: Audits another version of the target, with its batches, and gives its report.
         workers: Most processes that try fixes at a time; None for as many as there are cores.
     """
 
@@ -40,7 +44,7 @@ class Bounds:
     seed: int
     step_seconds: float
     deadline: float
-    again: Callable[[Target, BatchStore, bool], Report]
+    again: Callable[[Target, BatchStore, Depth], Report]
     workers: int | None = None
 
 

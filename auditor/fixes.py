@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 
 from auditor import worktime
 from auditor.candidate import Candidate
-from auditor.collected import Bounds
+from auditor.collected import Bounds, Depth
 from auditor.errors import AuditorError
 from auditor.evidence import MOVING, is_tried, learns_nothing
 from auditor.isolation import undisturbed
 from auditor.journal import Journal
 from auditor.judge import overall
 from auditor.observation import Json
+from auditor.plan import without_trials
 from auditor.probe import Probe
 from auditor.progress import Progress
 from auditor.remedy import Remedy
@@ -97,16 +98,21 @@ def _timed(report: Report, **spent: float) -> Report:
 
 
 def _again(
-    report: Report, audited: Audited, target: Target, store: BatchStore, long: bool, *,
+    report: Report, audited: Audited, target: Target, store: BatchStore, depth: Depth, *,
     deadline: float,
 ) -> Report:
     """Audit a mended copy with the probes of the rules that matter now."""
-    names = {rule for rule, found in report.verdicts.items()
-             if found.verdict in ("fired", "masked")}
+    long = depth != "cheap"
     # Where nothing was learned, a mended copy may be the first to show a signal and a gradient.
     moves = long or learns_nothing(report)
+    verdicts = {rule: found.verdict for rule, found in report.verdicts.items()}
     rules = [rule for rule in audited.rules
-             if rule.id in names or (moves and rule.category in MOVING)]
+             if verdicts.get(rule.id) in ("fired", "masked") or (moves and rule.category in MOVING)]
+    if depth == "hidden":
+        # What has fired was not hidden; asked again is only what no training takes.
+        untrained, _ = without_trials(audited.probes, rules)
+        rules = [rule for rule in rules if rule in untrained or rule.category in MOVING
+                 or verdicts.get(rule.id) == "masked"]
     left = max(deadline - time.monotonic(), 0.0)
     most = max(_LONG_LOOK_SECONDS, _LONG_LOOK_SHARE * left) if long else max(
         _LOOK_SECONDS, _LOOK_SHARE * left)

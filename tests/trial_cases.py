@@ -101,4 +101,4 @@ def tried(report: Report, audited: Target, again: Report | None = None,
     seen = again or Report("pass")
     return Tryout(report, Bounds(
         audited, BatchStore(audited, 0), REMEDIES, 0, step_seconds, deadline,
-        lambda mended, store, long: seen, workers)).run()
+        lambda mended, store, depth: seen, workers)).run()

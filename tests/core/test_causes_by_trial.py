@@ -71,7 +71,7 @@ def test_a_consequence_that_stays_and_has_a_fix_of_its_own_becomes_a_root() -> N
 
     told = Tryout(report, Bounds(
         audited, BatchStore(audited, 0), {**REMEDIES, "strong": Strong}, 0, 0.0, math.inf,
-        lambda version, store, long: mended)).run()
+        lambda version, store, depth: mended)).run()
 
     assert {f.rule: f.causes for f in told.findings} == {"lr-too-low": (), "weak": ()}
     assert told.joint is not None and len(told.joint.fixes) == 2

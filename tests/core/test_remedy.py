@@ -251,7 +251,7 @@ def test_without_time_the_reason_is_told() -> None:
     audited = crawling()
     told = Tryout(report, Bounds(
         audited, BatchStore(audited, 0), REMEDIES, 0, 0.5, time.monotonic() + 1.0,
-        lambda mended, store, long: Report("pass"))).run()
+        lambda mended, store, depth: Report("pass"))).run()
 
     assert told.findings[0].fixes[0].trial.status == "untried"
     assert "budget" in told.findings[0].fixes[0].trial.reason
