@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 # Seconds of CPU time; giving back and taking anew costs about a hundredth of that. What is not
-# given back grows within a few steps: with twice as long the peak of a small GPT varies more.
+# given back grows within a few steps.
 _EVERY = 0.5
 
 
