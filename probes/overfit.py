@@ -100,6 +100,11 @@ class _Attempts:
         known = isinstance(value, (int, float)) and math.isfinite(value) and value > 0
         return float(value) if known and value is not None else None
 
+    def _lacks_a_rate(self) -> bool:
+        """Tell whether a better rate was looked for in vain: then the rate may be the fault."""
+        seen = self._context.earlier.get("learning_rate")
+        return seen is not None and seen.status == "failed" and self._suggested() is None
+
     def _try(self, changes: Changes, steps: int) -> Try:
         return attempt(self._context, self._only, self._marks, steps, changes, self._enough)
 
@@ -115,6 +120,9 @@ class _Attempts:
         ):
             note.missed(f"the loss of the subset was still falling when the tries ended, after "
                         f"{len(best.losses)} steps", "overfit_progress")
+        elif not self._passed(best) and self._lacks_a_rate():
+            note.missed("it was not learned at your rate, and no other one was found to try",
+                        "overfit_progress")
         else:
             note.measure("overfit_progress", best.progress)
         note.measure("overfit_progress_user", user.progress)

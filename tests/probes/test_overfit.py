@@ -13,6 +13,7 @@ from builders import observe, target
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from auditor.observation import Observation
 from auditor.target import LossResult
 
 subset = import_module("auditor.probes._subset").subset
@@ -50,6 +51,15 @@ def test_a_working_model_learns_random_labels_by_heart(loss: Any, seed: int) -> 
     assert seen.value("floor_known") is True
     assert float(seen.value("overfit_progress") or 0) >= 0.8
     assert seen.steps <= 80
+
+
+def test_a_rate_that_may_be_the_fault_leaves_the_question_open() -> None:
+    late = Observation("learning_rate", status="failed", reason="time budget used up")
+    slow, alone = (observe("overfit", target(mlp, *samples(), lr=1e-6), earlier=earlier)
+                   for earlier in ([late], []))
+
+    assert "no other one was found" in slow.missed["overfit_progress"]
+    assert float(alone.value("overfit_progress") or 0) < 0.1
 
 
 def test_zero_weights_learn_nothing_but_the_bias() -> None:
