@@ -39,7 +39,8 @@ QUANTITIES: tuple[Quantity, ...] = (
              "floor"),
     Quantity("fit_late_fall", "share", f"fall of the training loss in the last third, {_WAY}"),
     Quantity("eval_mode_excess", "share", "loss of training samples in eval mode less that in "
-             f"training mode, same weights, {_WAY}; the least of up to three looks"),
+             f"training mode, same weights, {_WAY}; where it is notable, with running statistics "
+             "that have caught up, if that is less"),
     Quantity("eval_mode_excess_z", "", "that excess over its standard error, paired by sample"),
     Quantity("hard_gradient_share", "share", "part of the gradient at the output that the "
              "hardest tenth of the samples makes"),

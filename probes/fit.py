@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+import torch
+
 from auditor import batches, task
 from auditor.errors import TargetError
 from auditor.isolation import seeded
@@ -33,9 +35,9 @@ _HELD_BATCHES = 64
 _EVALUATED = 512
 # More where it is done once, or where a small rise has to be told from chance.
 _EVALUATED_ONCE = 1024
-# From this part of the uninformed loss on a difference between the modes is looked at again, so
-# often, after a few more steps.
-_NOTABLE, _FURTHER_LOOKS, _STEPS_BETWEEN = 0.1, 2, 5
+# From this part of the uninformed loss on a difference between the modes is looked at again, after
+# so many passes: running statistics with momentum 0.1 have then forgotten 97 %.
+_NOTABLE, _CATCHING_UP = 0.03, 32
 # The trial is over when the training loss is this small part of what it was.
 _LEARNED = 0.002
 _STALE = 3
@@ -191,18 +193,16 @@ def _scale(run: _Run) -> tuple[float, float]:
 def _note_modes(context: ProbeContext, bench: Bench, run: _Run, looks: int) -> None:
     """Measure how much worse eval mode is than training mode on the same training samples.
 
-    At a high rate running statistics lag for a step or two; what stays is another model.
+    At a high rate the weights run ahead of running statistics. What stays when these have caught
+    up, at fixed weights, is another model.
     """
     read = _some(context.batches.train(_HELD_BATCHES), _EVALUATED_ONCE, looks)
     top, floor = _scale(run)
     found = _mode_excess(context, bench, read)
-    for _ in range(_FURTHER_LOOKS):
-        if not found[0] > _NOTABLE * (top - floor) or context.seconds_left() < 0:
-            break
-        losses = [bench.step(batch) for batch in context.batches.cycled(_STEPS_BETWEEN)]
-        context.note.steps += len(losses)
-        if not all(map(math.isfinite, losses)):
-            break
+    if found[0] > _NOTABLE * (top - floor):
+        with torch.no_grad():
+            for batch in context.batches.cycled(_CATCHING_UP):
+                bench.loss(batch)
         found = min(found, _mode_excess(context, bench, read))
     context.note.measure("eval_mode_excess", found[0] / (top - floor))
     context.note.measure("eval_mode_excess_z", found[1])

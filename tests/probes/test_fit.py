@@ -172,6 +172,30 @@ def test_eval_mode_that_computes_something_else_is_worse_on_the_same_samples() -
     assert number(found, "eval_mode_excess") > 0.1
 
 
+class Lagging(nn.Module):
+    """Statistics that every step leaves behind, and that catch up while the weights stay."""
+
+    late: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("late", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x + self.late
+        self.late.copy_(torch.tensor(3.0) if torch.is_grad_enabled() else 0.8 * self.late)
+        return x
+
+
+def test_running_statistics_that_lag_behind_the_weights_are_no_other_model() -> None:
+    x, y = data(900, 0, noise=0.2)
+    found = observe("fit", target(lambda: mlp(middle=Lagging()), x, y, lr=1e-2,
+                                  val=data(300, 1)))
+
+    assert number(found, "eval_mode_excess") < 0.01
+
+
 def test_validation_labels_of_another_numbering_are_far_off_in_the_first_epoch() -> None:
     val_x, val_y = data(400, 1)
     found = observe("fit", target(mlp, *data(2000, 0), lr=1e-2,
