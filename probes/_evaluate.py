@@ -36,6 +36,7 @@ class Evaluation:
         score: Accuracy or R2 over all samples; NaN where neither is defined.
         score_name: Which of the two; empty for neither.
         values: Of each batch's main loss call, where it can be told.
+        unit: By what the user's code multiplies that call, the same in all batches; else 1.
         loss_names: Of these calls.
         calls: The main loss calls of the first batches, as far as memory allows, if asked for.
     """
@@ -46,6 +47,7 @@ class Evaluation:
     score_name: str = ""
     values: list[float | None] = field(default_factory=list)
     loss_names: frozenset[str] = frozenset()
+    unit: float = 1.0
     calls: list[LossCall] = field(default_factory=list)
 
 
@@ -135,7 +137,16 @@ def _joined(seen: Sequence[_Seen], calls: list[LossCall]) -> Evaluation:
     score, name = _score(seen)
     named = [one for one in seen if one.name]
     return Evaluation(mean, losses, score, name, [one.value for one in named],
-                      frozenset(one.name for one in named), calls)
+                      frozenset(one.name for one in named), _unit(seen), calls)
+
+
+def _unit(seen: Sequence[_Seen]) -> float:
+    factors = [one.total / one.value for one in seen if one.value]
+    if len(factors) < max(len(seen), 2) or not all(map(math.isfinite, factors)):
+        return 1.0
+    middle = sum(factors) / len(factors)
+    alike = all(abs(factor - middle) <= _SAME * abs(middle) for factor in factors)
+    return middle if alike and middle > 0 else 1.0
 
 
 def excess(later: Evaluation, earlier: Evaluation) -> tuple[float, float]:

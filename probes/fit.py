@@ -180,12 +180,13 @@ def _evaluated(
 
 def _scale(run: _Run) -> tuple[float, float]:
     """Return the loss of the uninformed answer (the first loss where unknown) and its floor."""
-    calls = run.train[-1].calls
+    calls, unit = run.train[-1].calls, run.train[0].unit
     known = task.uninformed_loss(calls) if calls else None
     floors = [task.loss_floor(call) for call in calls]
     floor = sum(f for f in floors if f is not None) / len(floors) if floors and all(
         f is not None for f in floors) else 0.0
-    top = known if known is not None else run.train[0].loss
+    floor *= unit
+    top = known * unit if known is not None else run.train[0].loss
     # A floor that is not known and losses below zero leave only the fall itself as a scale.
     return (top, floor) if top > floor else (floor + max(abs(top - floor), 1e-12), floor)
 
@@ -269,7 +270,8 @@ def _note_validation(context: ProbeContext, run: _Run, epoch: int) -> None:
     difference, gap_z = gap(run.val[last], run.train[last])
     note.measure("fit_gap", difference / (top - floor))
     note.measure("fit_gap_z", gap_z)
-    note.measure("fit_gap_nats", difference if _in_nats(run.val[last]) else math.inf)
+    nats = difference / run.train[0].unit
+    note.measure("fit_gap_nats", nats if _in_nats(run.val[last]) else math.inf)
     note.measure("fit_gap_at_best", gap(run.val[best], run.train[best])[0] / (top - floor))
     note.measure("fit_best_step", run.steps[best])
     note.measure("fit_val_loss", run.val[last].loss)

@@ -157,6 +157,20 @@ def test_neighbours_are_asked_about_several_labels_and_numbers(loss_fn: nn.Modul
     assert number(observation, "neighbours_lead") > 0.1
 
 
+def test_a_loss_that_is_multiplied_is_measured_in_its_own_units() -> None:
+    def step(factor: float) -> WithTrainingStep:
+        return WithTrainingStep(lambda model, batch: factor * F.cross_entropy(
+            model(batch[0]), batch[1]))
+
+    x, y = data(300, 0, noise=0.3)
+    plain, loud = (observe("fit", target(
+        mlp, x, y, compute=step(factor), optimizer=torch.optim.Adam, lr=1e-2,
+        val=data(300, 1, noise=0.3))) for factor in (1.0, 100.0))
+
+    for name in ("fit_level", "fit_gap", "early_val_excess"):
+        assert number(loud, name) == pytest.approx(number(plain, name), rel=0.1, abs=0.02)
+
+
 class HandMade(nn.Module):
     """Dropout without its scale."""
 
