@@ -178,11 +178,12 @@ def _overrules(
 
 
 def _cannot_cause(cause: Finding, other: Finding) -> bool:
-    """Tell whether one finding is of the data and the other of what is made of them.
+    """Tell whether one finding is of the data, and the other is not known to make them so.
 
-    A model that memorises less may hide that the labels say nothing; it did not make them so.
+    A model that memorises less, or classes that are drawn evenly, may hide that the labels say
+    nothing; they did not make them so.
     """
-    return other.category == "data" and cause.category != "data"
+    return other.category == "data" and cause.rule not in other.causes
 
 
 def _helps(finding: Finding) -> bool:

@@ -5,6 +5,7 @@ import math
 from dataclasses import replace
 from typing import ClassVar
 
+import pytest
 import torch
 from builders import target
 from torch import nn
@@ -118,6 +119,18 @@ def test_a_model_is_not_the_cause_of_a_fault_of_the_data() -> None:
     told = explained_by_trial(report, Shown(resolves={"b": ("a", "b")}))
 
     assert {f.rule: f.causes for f in told.findings} == {"a": (), "b": ("a",)}
+
+
+@pytest.mark.parametrize("causes", [(), ("b",)])
+def test_of_two_faults_of_the_data_one_causes_the_other_only_where_it_is_known_to(
+    causes: tuple[str, ...],
+) -> None:
+    report = judged(replace(found("a", causes=causes), category="data"),
+                    replace(found("b", consequences=("a",) if causes else ()), category="data"))
+
+    told = explained_by_trial(report, Shown(resolves={"b": ("a", "b")}))
+
+    assert {f.rule: f.causes for f in told.findings} == {"a": causes, "b": ()}
 
 
 def test_a_told_cause_whose_own_fix_helps_stays_a_cause() -> None:
