@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, TypeAlias
 
 Node: TypeAlias = Any
@@ -63,7 +63,7 @@ class AutogradGraph:
 
     def multiplied(self, node: Node) -> bool:
         """Tell whether a node's output is multiplied with another branch."""
-        return any(self._is_product(reader) for reader in self._seen_through(node))
+        return any(map(self._is_product, self._seen_through(node, self._keeps_values)))
 
     def weighs(self, node: Node) -> bool:
         """Tell whether a node's output meets another branch in a product before any layer.
@@ -71,24 +71,13 @@ class AutogradGraph:
         Weights of an attention are masked, dropped or scaled on their way to what they weigh, which
         may be a parameter (a codebook, a memory) that no layer holds.
         """
-        waiting, seen = list(self.children[node]), set()
-        while waiting:
-            reader = waiting.pop()
-            if reader in seen:
-                continue
-            seen.add(reader)
-            layer = self._layers.get(reader)
-            if self._is_product(reader) or getattr(layer, "layout", "") == "in-out":
-                return True
-            if layer is not None:
-                continue
-            if len(self.carrying(reader)) == 1 and reader not in self._joins:
-                waiting.extend(self.children[reader])
-        return False
+        return any(
+            self._is_product(reader) or getattr(self._layers.get(reader), "layout", "") == "in-out"
+            for reader in self._seen_through(node, self._is_unary))
 
     def opened_by(self, node: Node) -> Iterator[Node]:
         """Yield what a node's output is multiplied with, down to the first node that computes."""
-        for reader in self._seen_through(node):
+        for reader in self._seen_through(node, self._keeps_values):
             if self._is_product(reader):
                 for other in self.carrying(reader):
                     while other.name().startswith(_PARTS) and len(self.carrying(other)) == 1:
@@ -132,7 +121,17 @@ class AutogradGraph:
         joins = len(self.carrying(node)) > 1 or node in self._joins
         return joins and node.name().startswith(_PRODUCTS)
 
-    def _seen_through(self, node: Node) -> Iterator[Node]:
+    def _keeps_values(self, node: Node) -> bool:
+        # `1 + tanh(x)` before a product is still a gate (the tanh form of GELU).
+        shifts = node.name().startswith("Add") and len(self.carrying(node)) == 1
+        return shifts or node in self._dropouts or node.name().startswith(_PARTS)
+
+    def _is_unary(self, node: Node) -> bool:
+        return (len(self.carrying(node)) == 1 and node not in self._joins
+                and node not in self._layers)
+
+    def _seen_through(self, node: Node, passes: Callable[[Node], bool]) -> Iterator[Node]:
+        """Yield what reads a node, and what reads that in turn where it passes."""
         waiting, seen = list(self.children[node]), set()
         while waiting:
             reader = waiting.pop()
@@ -140,9 +139,7 @@ class AutogradGraph:
                 continue
             seen.add(reader)
             yield reader
-            # `1 + tanh(x)` before a product is still a gate (the tanh form of GELU).
-            shifts = reader.name().startswith("Add") and len(self.carrying(reader)) == 1
-            if shifts or reader in self._dropouts or reader.name().startswith(_PARTS):
+            if passes(reader):
                 waiting.extend(self.children[reader])
 
 

@@ -263,8 +263,8 @@ class LayerGraph:
 
     def _is_opened(self, node: Node, graph: AutogradGraph) -> bool:
         """Tell whether an activation with both signs carries what another one lets through."""
-        others = [self._called[other].activation for other in graph.opened_by(node)
-                  if other in self._called]
+        others = (self._called[other].activation for other in graph.opened_by(node)
+                  if other in self._called)
         return self._called[node].activation.low < 0 and any(
             other.family == "bounded" and other.low >= 0 for other in others)
 

@@ -11,7 +11,8 @@ SAMPLES = 1000
 _DIMENSIONS = 256
 _NEIGHBOURS = 10
 _PERMUTATIONS, _MORE_PERMUTATIONS = 199, 1999
-_LEAST = 2 / (1 + _MORE_PERMUTATIONS)
+# The least p that they can show.
+LEAST = 2 / (1 + _MORE_PERMUTATIONS)
 # Standard deviations above the permutations: beyond doubt, without any more of them.
 _BEYOND_DOUBT = 6.0
 _BUCKETS = 256
@@ -59,7 +60,7 @@ def dependence(inputs: Sequence[Tensor], target: Tensor, *, classes: bool, seed:
         above = (random >= observed).sum(dim=0)
         away = (observed - random.mean(dim=0)) / random.std(dim=0)
         if float(away.max()) > _BEYOND_DOUBT:
-            return _LEAST
+            return LEAST
         if int(above.min()):
             break
     return min(1.0, 2 * (1 + int(above.min())) / (1 + len(random)))

@@ -202,8 +202,8 @@ def _note_modes(context: ProbeContext, bench: Bench, run: _Run, looks: int) -> N
     found = _mode_excess(context, bench, read)
     if found[0] > _NOTABLE * (top - floor):
         with torch.no_grad():
-            for batch in context.batches.cycled(_CATCHING_UP):
-                bench.loss(batch)
+            for number in range(_CATCHING_UP):
+                bench.loss(batches.private(read[number % len(read)]))
         found = min(found, _mode_excess(context, bench, read))
     context.note.measure("eval_mode_excess", found[0] / (top - floor))
     context.note.measure("eval_mode_excess_z", found[1])

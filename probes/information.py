@@ -15,7 +15,7 @@ from auditor.observation import Quantity
 from auditor.probe import Cost, NotApplicable, OutOfTime, ProbeContext
 from auditor.trial import Bench
 
-from ._dependence import dependence
+from ._dependence import LEAST, dependence
 from ._firstlook import FirstLook, first_look, same_values
 from ._labels import class_labels
 from ._samples import Samples, training_samples, validation_samples
@@ -29,8 +29,6 @@ _BY_HEART = 0.7
 _FEWEST = 50
 # Batches that are learned by heart, and batches on which the result is tested.
 _LEARNED, _TESTED = 12, 24
-# The least that the permutations can show.
-_CLEAR = 0.001
 
 
 class Information:
@@ -80,7 +78,7 @@ class Information:
                 "the samples are not rows of fixed shape with one class or number", *names)
             return
         p = dependence(inputs, target, classes=labels is not None, seed=context.seed)
-        if p <= _CLEAR:
+        if p <= LEAST:
             _neutral(context, p)
         elif not all(t.is_floating_point() for t in inputs):
             # A rule over tokens (a sum modulo p) is learned long after it is learned by heart.

@@ -57,8 +57,8 @@ class Objective:
                  "numbers"),
         Quantity("index_typed_targets", "", "the batches hold those targets as integers",
                  kind="flag"),
-        Quantity("exclusive_rows", "share", "rows of the targets of a binary loss or an error in "
-                 "which exactly one of three or more classes is set"),
+        Quantity("exclusive_rows", "share", "target rows of an elementwise loss in which exactly "
+                 "one of three or more classes is set"),
         Quantity("loss_name", "", "the loss function", kind="text"),
     )
 

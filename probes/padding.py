@@ -17,6 +17,7 @@ from auditor.trial import Bench
 from ._losses import SeenLoss, watch_losses
 
 _BATCHES = 2
+_LOSSES = ("cross_entropy", "nll_loss")
 # A value that fills tails and stands this often elsewhere is an ordinary value, too; what stands
 # there more often, or twice in a row, fills nothing.
 _STRAY, _COMMON = 0.01, 0.1
@@ -59,22 +60,24 @@ class Padding:
     def run(self, context: ProbeContext) -> None:
         """Measure, and write into the notebook."""
         stored = context.batches.train(_BATCHES)
-        filled = [filling for batch in stored if (filling := _filling(batch))]
-        if not filled or len({filling.value for filling in filled}) > 1:
+        filled = [(batch, filling) for batch in stored if (filling := _filling(batch))]
+        if not filled or len({filling.value for _, filling in filled}) > 1:
             raise NotApplicable("no target sequences that are filled up with one value")
-        value = filled[0].value
+        measured = []
         with seeded(context.seed):
-            listener = watch_losses(Bench(context.target), stored, backward=True)
-        context.note.steps += len(stored)
-        seen = [loss for loss in listener.seen if loss.call.name in ("cross_entropy", "nll_loss")]
-        measured = [found for loss in seen if (found := _counted(loss, filled[0]))]
+            bench = Bench(context.target)
+            for batch, filling in filled:
+                seen = watch_losses(bench, [batch], backward=True).seen
+                measured += [found for loss in seen if loss.call.name in _LOSSES
+                             and (found := _counted(loss, filling))]
+        context.note.steps += len(filled)
         if not measured:
             raise NotApplicable("no cross-entropy takes these sequences")
         share, gradient = max(measured, key=lambda found: found[1])
         context.note.measure("padding_share", share)
         context.note.measure("padding_gradient", gradient)
-        context.note.measure("padding_value", value)
-        context.note.measure("padding_means_more", not filled[0].only)
+        context.note.measure("padding_value", filled[0][1].value)
+        context.note.measure("padding_means_more", not all(one.only for _, one in filled))
 
 
 def _filling(batch: Any) -> _Filling | None:
@@ -88,10 +91,11 @@ def _filling(batch: Any) -> _Filling | None:
     if tokens is None:
         return None
     value = int(tokens[:, -1].mode().values)
-    tails = _tails(tokens, value)
-    only = _elsewhere(tokens == value, tails) <= _STRAY
-    if not _is_filler(tokens == value, tails):
-        tails = _told_by_inputs(tokens == value, parts.inputs)
+    is_value = tokens == value
+    tails = _tails(is_value)
+    only = _elsewhere(is_value, tails) <= _STRAY
+    if not _is_filler(is_value, tails):
+        tails = _told_by_inputs(is_value, parts.inputs)
     lengths = tails.sum(dim=1)
     ends = float((lengths > 0).double().mean())
     if value < 0 or ends < _MOST or int(lengths.max()) < 2:
@@ -101,9 +105,9 @@ def _filling(batch: Any) -> _Filling | None:
     return _Filling(value, tails, only)
 
 
-def _tails(tokens: Tensor, value: int) -> Tensor:
+def _tails(is_value: Tensor) -> Tensor:
     """Return (N, T) True where a value runs to the end of its sequence."""
-    return (tokens == value).flip(1).cumprod(dim=1).flip(1).bool()
+    return is_value.flip(1).cumprod(dim=1).flip(1).bool()
 
 
 def _elsewhere(chosen: Tensor, tails: Tensor) -> float:
@@ -122,12 +126,11 @@ def _told_by_inputs(is_value: Tensor, inputs: Sequence[Tensor]) -> Tensor:
 
     Labels are often filled up with a class that exists; what fills the inputs stands only there.
     """
-    for tensor in _sequences(tensor.long() for tensor in inputs if tensor.dtype == torch.bool
-                             or not tensor.is_floating_point()):
+    for tensor in _sequences(t.long() for t in inputs if not t.is_floating_point()):
         if tensor.shape == is_value.shape:
-            filler = int(tensor[:, -1].mode().values)
-            tails = _tails(tensor, filler)
-            if _is_filler(tensor == filler, tails) and bool(is_value[tails].all()):
+            is_filler = tensor == tensor[:, -1].mode().values
+            tails = _tails(is_filler)
+            if _is_filler(is_filler, tails) and bool(is_value[tails].all()):
                 return tails
     return torch.zeros_like(is_value)
 
