@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from builders import observe, target
+from builders import observe, part_of_probes, target
 from tables import CLASSES, N, mlp, number, table
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
@@ -112,3 +112,17 @@ def test_labels_that_are_slow_to_learn_by_heart_get_more_rounds() -> None:
 
     assert number(found, "learned_skill") > 0.5
     assert number(found, "unseen_skill_high") < 0.15
+
+
+@pytest.mark.parametrize(("slope", "low", "high"), [(0.14, 0.001, 0.01), (1.0, 0.0, 0.001)])
+def test_further_permutations_tell_a_weak_dependence_from_luck(
+    slope: float, low: float, high: float,
+) -> None:
+    g = torch.Generator().manual_seed(1)
+    x = torch.randn(600, 10, generator=g)
+    y = slope * x[:, 0] + torch.randn(600, generator=g)
+
+    # The least that 199 permutations can show is 0.01.
+    assert low < part_of_probes("_dependence").dependence([x], y, classes=False, seed=0) <= high
+    assert part_of_probes("_dependence").dependence(
+        [x], y[torch.randperm(600, generator=g)], classes=False, seed=0) > 0.01

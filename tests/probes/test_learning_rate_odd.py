@@ -93,6 +93,18 @@ def test_no_more_steps_are_taken_than_were_allowed(steps: int, lr: float) -> Non
     assert note.steps <= steps
 
 
+@pytest.mark.parametrize(("room", "steps"), [(1.0, 350), (1.2, 650)])
+def test_a_plan_leaves_room_for_steps_that_take_longer_than_was_timed(
+    room: float, steps: int,
+) -> None:
+    audited = target(net, X, Y)
+    context = ProbeContext(
+        target=audited, batches=BatchStore(audited), note=Notebook("x", ()), step_seconds=1.0,
+        deadline=time.monotonic() + room * plan.STANDARD + 0.5)
+
+    assert plan.plan_for(context, plan.STANDARD).total == steps
+
+
 def test_the_clock_changes_nothing_while_the_budget_suffices() -> None:
     first, second = (_measured(step_seconds) for step_seconds in (1e-5, 1e-2))
 
