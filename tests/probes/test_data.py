@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from builders import observe, part_of_probes, target
-from tables import CLASSES, FEATURES, N, looked_at, mlp, number, table
+from tables import CLASSES, FEATURES, looked_at, mlp, number, table
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 from torch.utils.data import DataLoader, TensorDataset, WeightedRandomSampler
@@ -266,78 +266,6 @@ def test_sorted_numbers_are_told_from_shuffled_ones() -> None:
     found = looked_at(x[order], y[order], nn.MSELoss(), make_model=lambda: mlp(1), shuffle=False)
 
     assert number(found, "order_explained") > 0.8
-
-
-def test_copies_and_contradictions_are_counted() -> None:
-    x, y = table()
-    x, y = torch.cat([x, x[:200]]), torch.cat([y, (y[:200] + torch.tensor([0, 1] * 100)) % 3])
-    found = looked_at(x, y)
-
-    assert number(found, "duplicate_share") == pytest.approx(200 / 800)
-    assert number(found, "conflict_share") == pytest.approx(200 / 800)
-
-
-@pytest.mark.parametrize(("digits", "judged"), [(8, True), (2, False)])
-def test_copies_of_points_in_the_plane_are_told_from_coarse_ones(digits: int, judged: bool) -> None:
-    x = torch.rand(N // 2, 2, generator=torch.Generator().manual_seed(0)).double()
-    x = x.round(decimals=digits).float().repeat(2, 1)
-    y = torch.arange(N) % CLASSES
-    found = looked_at(x, y, make_model=lambda: nn.Linear(2, CLASSES))
-
-    assert ("duplicate_share" not in found.absent) is judged
-
-
-def test_an_endless_loader_is_no_set_of_copies() -> None:
-    x, y = table(samples=320)
-
-    def endless() -> Any:
-        while True:
-            for i in torch.randperm(320).view(10, 32):
-                yield x[i], y[i]
-
-    found = looked_at(x, y, make_train_loader=endless)
-
-    assert number(found, "duplicate_share") == 0
-
-
-@pytest.mark.parametrize("x", [
-    torch.randint(0, 2, (N, FEATURES), generator=torch.Generator().manual_seed(0)).float(),
-    (torch.arange(N) % 31)[:, None] + torch.arange(12) * (torch.arange(N) % 2 + 1)[:, None],
-])
-def test_coarse_values_that_repeat_by_chance_are_not_called_copies(x: Tensor) -> None:
-    class Takes(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.head = nn.Linear(x.shape[1], CLASSES)
-
-        def forward(self, value: Tensor) -> Tensor:
-            out: Tensor = self.head(value.float() / 50)
-            return out
-
-    y = torch.arange(N) % CLASSES
-    found = looked_at(x, y, make_model=Takes, val=(x[:100], y[:100]))
-
-    assert "duplicate_share" in found.absent
-    assert "leaked_share" in found.absent
-
-
-def test_the_share_of_leaked_samples_lies_in_its_interval() -> None:
-    x, y = table()
-    new_x, new_y = table(1, 180)
-    val = torch.cat([new_x, x[:20]]), torch.cat([new_y, y[:20]])
-    found = looked_at(x, y, val=val)
-
-    assert number(found, "leaked_samples") == 20
-    assert number(found, "leaked_share_low") < 0.1 < number(found, "leaked_share_high")
-
-
-def test_other_samples_are_no_leak_and_no_shift() -> None:
-    found = looked_at(*table(), val=table(1, 200))
-
-    assert number(found, "leaked_samples") == 0
-    assert number(found, "input_rescaling") < 1.2
-    assert number(found, "input_shift") < 0.2
-    assert number(found, "label_distance") < 0.1
 
 
 def test_validation_data_without_the_normalisation_are_seen() -> None:

@@ -11,78 +11,41 @@ from functools import partial
 import pytest
 import torch
 from builders import observe, target
+from layer_cases import linear, mlp, number, observed, samples
 from torch import Tensor, nn
 from torch.nn.modules import module as hooks
-
-from auditor.observation import Observation
-
-
-def _linear(model: nn.Sequential, index: int) -> nn.Linear:
-    layer = model[index]
-    assert isinstance(layer, nn.Linear)
-    return layer
-
-
-def _data(size: int = 960, features: int = 32) -> tuple[Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(size, features, generator=generator)
-    return x, x[:, :4].argmax(dim=1)
-
-
-def _observe(
-    make: Callable[[], nn.Module], *, lr: float = 0.05,
-    optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.SGD,
-    data: tuple[Tensor, Tensor] | None = None, loss: object = None,
-) -> Observation:
-    audited = target(make, *(data or _data()), loss, lr=lr, batch_size=64,
-                     optimizer=optimizer)
-    observation: Observation = observe("layers", audited)
-    return observation
-
-
-def _number(observation: Observation, name: str, subject: str = "") -> float:
-    value = observation.value(name, subject)
-    assert isinstance(value, (int, float)), f"{name} of {subject} was not measured"
-    return float(value)
-
-
-def _mlp(depth: int, activation: type[nn.Module] = nn.ReLU, width: int = 32) -> nn.Sequential:
-    layers: list[nn.Module] = []
-    for _ in range(depth):
-        layers += [nn.Linear(width, width), activation()]
-    return nn.Sequential(*layers, nn.Linear(width, 4))
 
 
 def test_units_pushed_below_zero_are_dead_before_and_after() -> None:
     def make() -> nn.Module:
-        model = _mlp(2)
+        model = mlp(2)
         with torch.no_grad():
-            _linear(model, 0).bias[:24] = -50.0
+            linear(model, 0).bias[:24] = -50.0
         return model
 
-    observation = _observe(make)
+    observation = observed(make)
 
-    assert _number(observation, "dead_share_at_start", "1") == pytest.approx(0.75)
-    assert _number(observation, "dead_share", "1") == pytest.approx(0.75, abs=0.05)
-    assert _number(observation, "dead_samples", "1") >= 688
-    assert _number(observation, "rectifier_units", "1") == 32
+    assert number(observation, "dead_share_at_start", "1") == pytest.approx(0.75)
+    assert number(observation, "dead_share", "1") == pytest.approx(0.75, abs=0.05)
+    assert number(observation, "dead_samples", "1") >= 688
+    assert number(observation, "rectifier_units", "1") == 32
 
 
 def test_units_of_a_default_net_are_alive() -> None:
-    assert _number(_observe(lambda: _mlp(2)), "dead_share", "1") < 0.1
+    assert number(observed(lambda: mlp(2)), "dead_share", "1") < 0.1
 
 
 def test_large_weights_saturate_a_tanh() -> None:
     def make() -> nn.Module:
-        model = _mlp(2, nn.Tanh)
-        nn.init.normal_(_linear(model, 0).weight, std=2.0)
+        model = mlp(2, nn.Tanh)
+        nn.init.normal_(linear(model, 0).weight, std=2.0)
         return model
 
-    observation = _observe(make)
+    observation = observed(make)
 
-    assert _number(observation, "flat_share", "1") > 0.7
-    assert _number(observation, "mean_slope", "1") < 0.2
-    assert _number(observation, "flat_share", "3") < 0.3
+    assert number(observation, "flat_share", "1") > 0.7
+    assert number(observation, "mean_slope", "1") < 0.2
+    assert number(observation, "flat_share", "3") < 0.3
 
 
 def test_a_hidden_softmax_is_flat_and_weights_of_an_attention_are_not_judged() -> None:
@@ -97,13 +60,13 @@ def test_a_hidden_softmax_is_flat_and_weights_of_an_attention_are_not_judged() -
             out: Tensor = self.out((weights * self.values(x)).sum(1, keepdim=True))
             return out
 
-    hidden = _observe(lambda: nn.Sequential(
+    hidden = observed(lambda: nn.Sequential(
         nn.Linear(32, 128), nn.Softmax(dim=1), nn.Linear(128, 4)))
 
-    assert _number(hidden, "flat_share", "1") > 0.8
-    assert _number(hidden, "mean_slope", "1") < 0.1
+    assert number(hidden, "flat_share", "1") > 0.8
+    assert number(hidden, "mean_slope", "1") < 0.1
     assert hidden.value("always_positive", "1") is None
-    assert _observe(Attention).value("flat_share", ":softmax") is None
+    assert observed(Attention).value("flat_share", ":softmax") is None
 
 
 def test_output_probabilities_are_not_judged() -> None:
@@ -111,26 +74,26 @@ def test_output_probabilities_are_not_judged() -> None:
         def __call__(self, output: Tensor, y: Tensor) -> Tensor:
             return nn.functional.mse_loss(output, nn.functional.one_hot(y, 4).float())
 
-    observation = _observe(lambda: nn.Sequential(_mlp(1), nn.Sigmoid()), loss=Loss())
+    observation = observed(lambda: nn.Sequential(mlp(1), nn.Sigmoid()), loss=Loss())
 
     assert observation.value("flat_share", "1") is None
     assert observation.value("always_positive", "1") is None
 
 
 def test_sigmoid_layers_lose_the_gradient_by_depth() -> None:
-    observation = _observe(lambda: _mlp(6, nn.Sigmoid))
+    observation = observed(lambda: mlp(6, nn.Sigmoid))
 
     # Each sigmoid layer passes a quarter, and default weights 1 / sqrt(3) of it.
-    assert _number(observation, "gradient_decades", "0") < -3.5
-    assert _number(observation, "update_lag_decades", "0") < -2
-    assert _number(observation, "layers_below", "0") == 6
+    assert number(observation, "gradient_decades", "0") < -3.5
+    assert number(observation, "update_lag_decades", "0") < -2
+    assert number(observation, "layers_below", "0") == 6
     assert observation.value("always_positive", "1") is True
 
 
 def test_adam_moves_all_layers_alike() -> None:
-    observation = _observe(lambda: _mlp(4), optimizer=torch.optim.Adam, lr=1e-3)
+    observation = observed(lambda: mlp(4), optimizer=torch.optim.Adam, lr=1e-3)
 
-    assert abs(_number(observation, "update_lag_decades", "0")) < 0.5
+    assert abs(number(observation, "update_lag_decades", "0")) < 0.5
 
 
 @pytest.mark.parametrize(("gain", "low", "high"), [(0.5, -math.inf, -5.0), (1.0, -3.0, 1.0)])
@@ -150,9 +113,9 @@ def test_the_gain_of_a_recurrence_rules_the_gradient_in_time(
             return self.head(self.rnn(x)[0][:, -1])  # type: ignore[no-any-return]
 
     x = torch.randn(256, 30, 4, generator=torch.Generator().manual_seed(0))
-    observation = _observe(Reader, data=(0.3 * x, x[:, -1].argmax(dim=1)))
+    observation = observed(Reader, data=(0.3 * x, x[:, -1].argmax(dim=1)))
 
-    assert low <= _number(observation, "gradient_decades", "rnn") <= high
+    assert low <= number(observation, "gradient_decades", "rnn") <= high
     assert observation.value("through_time", "rnn") is True
 
 
@@ -161,11 +124,11 @@ def test_layers_in_a_row_are_counted_by_call() -> None:
         return nn.Sequential(nn.Linear(32, 32), nn.Dropout(0.1), nn.Linear(32, 16), nn.ReLU(),
                              nn.Linear(16, 4))
 
-    observation = _observe(make)
+    observation = observed(make)
 
-    assert _number(observation, "linear_layers", "0") == 2
+    assert number(observation, "linear_layers", "0") == 2
     assert observation.value("linear_chain", "2") == "0, 2"
-    assert _number(observation, "linear_layers", "4") == 1
+    assert number(observation, "linear_layers", "4") == 1
 
 
 @pytest.mark.parametrize("make", [
@@ -177,7 +140,7 @@ def test_layers_in_a_row_are_counted_by_call() -> None:
                           nn.Linear(128, 4)),
 ], ids=["low rank", "depthwise separable", "learned upsampling"])
 def test_factorisations_are_no_rows(make: Callable[[], nn.Module]) -> None:
-    observation = _observe(make)
+    observation = observed(make)
 
     assert all(m.value == 1 for m in observation.measurements if m.name == "linear_layers")
 
@@ -193,7 +156,7 @@ def test_an_activation_of_a_weight_is_not_asked_to_tell_samples_apart() -> None:
             size = nn.functional.softplus(self.scale.expand(len(x), -1))
             return self.head(torch.tanh(self.inner(x) * size))  # type: ignore[no-any-return]
 
-    observation = _observe(Scaled)
+    observation = observed(Scaled)
 
     judged = {m.subject for m in observation.measurements if m.name == "sample_variation"}
     assert len(judged) == 1 and "tanh" in judged.pop()
@@ -212,7 +175,7 @@ def test_a_branch_that_is_fed_one_token_has_no_samples_to_lose() -> None:
             h = h + self.outer(torch.tanh(self.inner(self.norm(h))))
             return self.head(torch.relu(self.outer(h)))  # type: ignore[no-any-return]
 
-    observation = _observe(Token)
+    observation = observed(Token)
 
     judged = {m.subject for m in observation.measurements if m.name == "sample_variation"}
     assert not any(subject and "tanh" in subject for subject in judged)
@@ -227,92 +190,45 @@ def test_a_hidden_softmax_is_asked_to_tell_samples_apart() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return self.head((self.inner(x) / 200).softmax(dim=1))  # type: ignore[no-any-return]
 
-    observation = _observe(Flat)
+    observation = observed(Flat)
 
     (flat,) = (m.value for m in observation.measurements if m.name == "sample_variation")
     assert isinstance(flat, float) and flat < 0.005
 
 
-def test_a_loss_that_breaks_names_the_operation() -> None:
-    class Logarithm(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.body = _mlp(1)
-
-        def forward(self, x: Tensor) -> Tensor:
-            return torch.log(torch.relu(self.body(x)))
-
-    observation = _observe(Logarithm)
-
-    assert observation.value("loss_is_finite") is False
-    assert observation.value("fault_origin") == "log"
-    assert observation.value("fault_step") == 0
-    assert "gradient_is_finite" in observation.absent
-
-
-def test_a_gradient_that_breaks_names_the_operation() -> None:
-    class Root(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.body = _mlp(1)
-
-        def forward(self, x: Tensor) -> Tensor:
-            x = self.body(x)
-            return x + torch.sqrt((x - x.detach()).square())
-
-    observation = _observe(Root)
-
-    assert observation.value("loss_is_finite") is True
-    assert observation.value("gradient_is_finite", "body.0.weight") is False
-    assert observation.value("fault_origin") == "sqrt"
-
-
-def test_of_several_readers_the_one_that_breaks_the_gradient_is_named() -> None:
-    class Kept(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.fc = nn.Linear(32, 4)
-
-        def forward(self, x: Tensor) -> Tensor:
-            y = self.fc(x)
-            return torch.where(y > 50, torch.sqrt(y), y)
-
-    assert _observe(Kept).value("fault_origin") == "sqrt"
-
-
 def test_a_rate_far_too_high_makes_gradients_spike_and_the_loss_rise() -> None:
-    observation = _observe(lambda: _mlp(3), lr=1e3)
+    observation = observed(lambda: mlp(3), lr=1e3)
 
-    assert _number(observation, "loss_peak_ratio") > 5
-    assert _number(observation, "gradient_spike_decades", "0") > 2
+    assert number(observation, "loss_peak_ratio") > 5
+    assert number(observation, "gradient_spike_decades", "0") > 2
 
 
 @pytest.mark.parametrize(("upward", "low", "high"), [(False, -1.0, -0.2), (True, 0.2, 1.0)])
 def test_the_first_update_tells_the_direction(upward: bool, low: float, high: float) -> None:
-    seen = _observe(lambda: _mlp(2), lr=1e-3, optimizer=partial(torch.optim.Adam, maximize=upward))
+    seen = observed(lambda: mlp(2), lr=1e-3, optimizer=partial(torch.optim.Adam, maximize=upward))
 
-    assert low <= _number(seen, "first_update_cosine") <= high
+    assert low <= number(seen, "first_update_cosine") <= high
 
 
 def test_a_healthy_loss_falls_and_updates_are_small() -> None:
-    observation = _observe(lambda: _mlp(2), lr=1e-3, optimizer=torch.optim.Adam)
+    observation = observed(lambda: mlp(2), lr=1e-3, optimizer=torch.optim.Adam)
 
-    assert _number(observation, "loss_fall_sigmas") > 5
-    assert 1e-4 < _number(observation, "update_ratio", "0.weight") < 0.1
+    assert number(observation, "loss_fall_sigmas") > 5
+    assert 1e-4 < number(observation, "update_ratio", "0.weight") < 0.1
     assert observation.value("update_ratio", "0.bias") is None
 
 
 def test_the_update_ratio_is_that_of_plain_descent() -> None:
     model = nn.Linear(32, 4)
-    x, y = _data(64)
+    x, y = samples(64)
 
-    observation = _observe(lambda: model_copy(model), data=(x, y), lr=1e-3)
+    observation = observed(lambda: model_copy(model), data=(x, y), lr=1e-3)
 
     loss = nn.functional.cross_entropy(model(x), y)
     gradient = torch.autograd.grad(loss, model.weight)[0]
     # Over 45 steps of 1e-3 on one batch the gradient hardly changes.
     expected = float(1e-3 * gradient.norm() / model.weight.detach().norm())
-    assert _number(observation, "update_ratio", "weight") == pytest.approx(expected, rel=0.1)
+    assert number(observation, "update_ratio", "weight") == pytest.approx(expected, rel=0.1)
 
 
 def model_copy(model: nn.Linear) -> nn.Linear:
@@ -321,42 +237,17 @@ def model_copy(model: nn.Linear) -> nn.Linear:
     return fresh
 
 
-@pytest.mark.parametrize("scaled_in", [torch.float16, torch.float32])
-@pytest.mark.parametrize("scale", [1.0, 1e5])
-def test_what_becomes_infinite_on_its_way_to_float16_is_an_overflow(
-    scale: float, scaled_in: torch.dtype,
-) -> None:
-    class Halved(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.body, self.head = _mlp(1), nn.Linear(4, 4)
-
-        def forward(self, x: Tensor) -> Tensor:
-            with torch.autocast("cpu", dtype=torch.float16):
-                large: Tensor = self.head(self.body(x).to(scaled_in) * scale)
-            return large.float() / scale
-
-    seen = _observe(Halved)
-
-    assert (_number(seen, "overflow_share", "head") > 0) is (scale > 1)
-    assert _number(seen, "underflow_share", "head") < 0.5
-
-
-def test_float32_has_no_half_precision_range() -> None:
-    assert "overflow_share" in _observe(lambda: _mlp(1)).absent
-
-
 def test_nothing_is_left_behind() -> None:
     state, before = torch.get_rng_state(), len(hooks._global_forward_hooks)
 
-    _observe(lambda: _mlp(2), lr=1e3)
+    observed(lambda: mlp(2), lr=1e3)
 
     assert torch.equal(state, torch.get_rng_state())
     assert len(hooks._global_forward_hooks) == before
 
 
 def test_gradients_and_updates_are_told_by_step_for_the_first_and_the_last_layer() -> None:
-    observation = _observe(lambda: _mlp(9))
+    observation = observed(lambda: mlp(9))
 
     for name in ("gradient_rms_by_step", "update_ratio_by_step"):
         labels = [one.label for one in observation.series if one.name == name]
@@ -369,16 +260,16 @@ def test_no_model_waits_for_the_collector_of_cycles(probe: str) -> None:
     made: list[weakref.ref[Tensor]] = []
 
     def make() -> nn.Module:
-        model = _mlp(3)
+        model = mlp(3)
         made.extend(weakref.ref(parameter) for parameter in model.parameters())
         return model
 
-    observe("layers", target(make, *_data()))  # what is imported here may leave cycles
+    observe("layers", target(make, *samples()))  # what is imported here may leave cycles
     made.clear()
     gc.collect()
     gc.disable()
     try:
-        observe(probe, target(make, *_data()))
+        observe(probe, target(make, *samples()))
         alive = [weight for weight in made if weight() is not None]
     finally:
         gc.enable()
