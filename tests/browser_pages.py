@@ -28,9 +28,9 @@ _REPORTS: dict[str, Callable[[], Report]] = {
 _PATIENCE_MS = 20_000
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Start the Chromium of the system once."""
+    """Start the Chromium of the system; its driver, a process with threads, ends with a module."""
     driver = pytest.importorskip(
         "playwright.sync_api", reason="no playwright (pip install 'auditor[browser]')")
     program = next(filter(None, map(shutil.which, _NAMES)), None)

@@ -47,10 +47,13 @@ def worth(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_is_left() -> Iterator[None]:
-    before = set(os.listdir("/proc/self/fd"))
+    before = opened_and_children()
     yield
-    assert not children_of(os.getpid())
-    assert set(os.listdir("/proc/self/fd")) == before
+    assert opened_and_children() == before
+
+
+def opened_and_children() -> tuple[set[str], list[int]]:
+    return set(os.listdir("/proc/self/fd")), children_of(os.getpid())
 
 
 def children_of(process: int) -> list[int]:
