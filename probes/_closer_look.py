@@ -21,6 +21,9 @@ _FAR_APART = 5.0
 _HALF_WAY = 0.5
 # Or when it has killed this part of a layer that the best rate leaves alive.
 _KILLED = 0.25
+# A loss that first rises by more than what could be learned may do with a warm-up. Healthy set-ups
+# rise by up to 0.8 of it.
+_JOLT = 1.0
 # A loss this far above what is unbearable does not come back in a longer trial.
 _LOST = 10.0
 # Further initialisations: a rate that is too low fails alike on all of them.
@@ -84,7 +87,11 @@ def closer_look(
         purse.take_all()
     elif not plan.compares:
         look.missing = f"trials of {plan.length} steps and fewer are too short to compare rates"
-    if look.missing or not _is_called_for(look.found, raced):
+    if look.missing:
+        return look
+    if not _is_called_for(look.found, raced):
+        if look.found.jolt > _JOLT and purse.holds(_warm_steps(plan)):
+            warm_up(track, raced.best, plan.length, look.found)
         return look
     above = _ratio(raced) > 1
     if above and not look.found.blown[0] and track.share_learned(raced.lowest) < BARELY:
@@ -125,6 +132,7 @@ def _longer(
 def _first_pair(context: ProbeContext, track: Track, raced: Race) -> Comparison:
     found = Comparison([], [], [], [], [])
     found.add(track, raced.user, raced.best)
+    found.jolt = track.jolt(raced.user)
     if _ratio(raced) >= _APART:
         found.died = died_of_the_rate(context, track, raced.user, raced.best)
     return found

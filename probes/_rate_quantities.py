@@ -7,7 +7,8 @@ from auditor.observation import Quantity
 ENDING = ("loss_swing", "loss_reversals", "swing_to_batch_noise")
 DECAY = ("decay_gain", "decay_gain_p")
 WARM_UP = (
-    "lr_gap", "lr_gap_warm", "warmup_tried", "warmup_diverges", "blown_up_share",
+    "lr_gap", "lr_gap_warm", "warmup_tried", "warmup_diverges", "blown_up_share", "first_jolt",
+    "first_jolt_warm",
     "user_loss_after", "suggested_loss_after",
 )
 COMPARISON = (
@@ -40,6 +41,10 @@ LEARNING_RATE: tuple[Quantity, ...] = (
              "the gap that a warm-up leaves; the gap itself where none was tried"),
     Quantity("warmup_tried", "", "a trial with a warm-up was called for", kind="flag"),
     Quantity("warmup_diverges", "", "the trial with a warm-up blew up, too", kind="flag"),
+    Quantity("first_jolt", "share", "how far the loss rises above its start in the first half of "
+             "the trial at the user's rate, of what could be learned"),
+    Quantity("first_jolt_warm", "share", "the same with a warm-up; without one where none was "
+             "tried"),
     Quantity("lr_gap_p", "", "paired t-test over the seeds that the user's rate ends higher"),
     Quantity("lr_gap_to_noise", "times",
              "difference of the two losses over the spread between seeds (ten steps at the user's "

@@ -24,6 +24,8 @@ from auditor.recorder import watching
 from auditor.snapshot import Snapshot
 from auditor.trial import Bench, Changes, Outcome, run
 
+from ._constant import constant_loss
+
 EVALUATED = 6
 _LOOKS = 16
 # Reading batches may take this part of a probe's time.
@@ -82,7 +84,10 @@ class Track:
         train: Batches of the runs, in order.
         judges: Batches that judge; none of them is trained on when no batch is met twice.
         before: Loss on each judge at the start.
-        uninformed: Loss of the best constant prediction on the judges; None when unknown.
+        uninformed: Loss of the best constant prediction on the judges, by the formula of its loss;
+            None when there is none.
+        constant: The same, learned under the user's own step where there is no formula; None where
+            that is not possible either.
     """
 
     def __init__(
@@ -105,12 +110,14 @@ class Track:
         self.start = self.bench.snapshot()
         self.before, calls = self._look(self.judges)
         self.uninformed = _uninformed(calls, self.before)
+        self.constant = (constant_loss(self.bench, self.judges, self.seed)
+                         if self.uninformed is None else self.uninformed)
 
     @property
     def reference(self) -> float:
         """What has to be beaten: the loss at the start or the uninformed one, if lower."""
         start = fmean(self.before)
-        return start if self.uninformed is None else min(start, self.uninformed)
+        return start if self.constant is None else min(start, self.constant)
 
     def blown_up(self, run: Run) -> bool:
         """Tell whether a run diverged or ended clearly above its start."""
@@ -134,8 +141,8 @@ class Track:
     def whole(self) -> float:
         """What could be learned, at most, in units of the loss: the loss to be beaten.
 
-        Where the best constant is unknown the loss may hold a large constant part; ten times its
-        spread over batches is then what counts, if less.
+        Where no formula gives the best constant the loss may hold a large constant part; ten times
+        its spread over batches is then what counts, if less.
         """
         whole = abs(self.reference)
         if self.uninformed is None and (spread := _spread(self.before)) > 0:
@@ -145,6 +152,13 @@ class Track:
     def share_learned(self, run: Run) -> float:
         """Return how far a run fell below the reference, relative to the whole."""
         return (self.reference - run.loss) / self.whole if self.whole else 0.0
+
+    def jolt(self, run: Run) -> float:
+        """Return how far the loss rose above its start in the first half of a run, as a share."""
+        early = [loss for loss in run.losses[:(len(run.losses) + 1) // 2] if math.isfinite(loss)]
+        if not early or not self.whole:
+            return 0.0
+        return max(max(early) - early[0], 0.0) / self.whole
 
     @property
     def unbearable(self) -> float:

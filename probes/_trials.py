@@ -29,6 +29,8 @@ class Comparison:
         pairs: (user, suggested) losses at the end, per track.
         warm_gaps: The gaps with a linear warm-up, where that was tried.
         warm_blown: Whether the run with the warm-up blew up.
+        jolt: How far the loss of the first track rose before it fell (see `Track.jolt`).
+        warm_jolt: The same with the warm-up.
         died: Share of a layer's units that the user's run killed and the suggested one did not.
     """
 
@@ -37,6 +39,8 @@ class Comparison:
     pairs: list[tuple[float, float]]
     warm_gaps: list[float]
     warm_blown: list[bool]
+    jolt: float = 0.0
+    warm_jolt: float = math.inf
     died: float = 0.0
 
     @property
@@ -79,6 +83,7 @@ def warm_up(track: Track, suggested: Run, steps: int, so_far: Comparison) -> boo
         return False
     so_far.warm_gaps.append(track.gap(warm, suggested))
     so_far.warm_blown.append(track.blown_up(warm))
+    so_far.warm_jolt = track.jolt(warm)
     return True
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 
-from auditor import task
+from auditor import batches, task
 from auditor.functions import REGRESSION_LOSSES
 from auditor.isolation import seeded
 from auditor.losscall import LossCall
@@ -18,7 +18,8 @@ from auditor.observation import Quantity
 from auditor.probe import Cost, NotApplicable, ProbeContext
 from auditor.trial import Bench
 
-from ._losses import watch_losses
+from ._constant import constant_loss
+from ._losses import SeenLoss, watch_losses
 
 _BATCHES = 2
 _INITIALISATIONS = 4
@@ -50,41 +51,69 @@ class InitialLoss:
         count = _INITIALISATIONS if context.target.reinitialises else 1
         note = context.note
         count = max(1, context.affordable_steps(count * len(stored)) // max(len(stored), 1))
-        found: list[tuple[float, float]] = []
-        calls: list[LossCall] = []
+        found: list[_Start] = []
         for number in range(count):
-            calls = _main_calls(context, stored, context.seed + number)
-            losses = [value for call in calls if (value := task.value(call)) is not None]
-            reference = _reference(calls)
-            if not losses or reference is None or not reference > 0:
-                raise NotApplicable("for this loss it is not known what an uninformed model gets")
-            found.append((statistics.fmean(losses), reference))
+            found.append(_start(context, stored, context.seed + number))
             note.steps += len(stored)
-            if _distance_from_one(found[-1][0] / reference) < _NEAR:
+            if _distance_from_one(found[-1].ratio) < _NEAR:
                 break
-        ratios = [loss / reference for loss, reference in found]
+        ratios = [start.ratio for start in found]
         if not all(map(math.isfinite, ratios)):
             raise NotApplicable("the loss is not finite at the start")
         spread = statistics.pstdev(ratios)
         note.measure("initial_loss_ratio", statistics.fmean(ratios), spread=spread,
                      samples=len(ratios))
         note.measure("smallest_initial_ratio", min(ratios, key=_distance_from_one))
-        note.measure("initial_loss", statistics.fmean(loss for loss, _ in found))
-        note.measure("uninformed_loss", statistics.fmean(ref for _, ref in found))
-        note.measure("predicts_numbers", calls[0].name in REGRESSION_LOSSES)
+        note.measure("initial_loss", statistics.fmean(start.loss for start in found))
+        note.measure("uninformed_loss", statistics.fmean(start.reference for start in found))
+        # A loss of the user's own gets the wider limit of the two.
+        calls = found[-1].calls
+        note.measure("predicts_numbers", not calls or calls[0].name in REGRESSION_LOSSES)
         _note_target(calls, context)
+
+
+class _Start(NamedTuple):
+    """One initialisation.
+
+    Attributes:
+        loss: Mean over the batches.
+        reference: What an uninformed model gets.
+        calls: The call of each batch that decides the task; empty for a loss of the user's own.
+    """
+
+    loss: float
+    reference: float
+    calls: list[LossCall]
+
+    @property
+    def ratio(self) -> float:
+        return self.loss / self.reference
+
+
+def _start(context: ProbeContext, stored: Sequence[Any], seed: int) -> _Start:
+    with seeded(seed):
+        bench = Bench(context.target)
+        seen = watch_losses(bench, stored).seen
+        if seen:
+            calls = _main_calls(seen, len(stored))
+            losses = [value for call in calls if (value := task.value(call)) is not None]
+            reference = _reference(calls)
+        else:
+            calls, reference = [], constant_loss(bench, stored, seed)
+            losses = [float(bench.loss(batches.private(batch)).loss.detach()) for batch in stored]
+    if not losses or reference is None or not reference > 0:
+        raise NotApplicable("for this loss it is not known what an uninformed model gets")
+    return _Start(statistics.fmean(losses), reference, calls)
 
 
 def _distance_from_one(ratio: float) -> float:
     return abs(math.log(ratio)) if ratio > 0 else math.inf
 
 
-def _main_calls(context: ProbeContext, stored: Sequence[Any], seed: int) -> list[LossCall]:
+def _main_calls(seen: Sequence[SeenLoss], count: int) -> list[LossCall]:
     """Return the call of each batch that decides the task."""
-    with seeded(seed):
-        seen = watch_losses(Bench(context.target), stored).seen
     by_batch = [[loss.call for loss in seen if loss.batch == index and loss.trained]
-                for index in range(len(stored))]
+                for index in range(count)]
     described = [task.describe(calls) for calls in by_batch if calls]
     mains = [found.main for found in described if found is not None]
     if not mains or len({call.name for call in mains}) != 1:

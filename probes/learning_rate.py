@@ -179,6 +179,8 @@ class _Look:
         note.measure("lr_gap_warm", fmean(found.warm_gaps) if found.warm_gaps else gap)
         note.measure("warmup_tried", bool(found.warm_gaps))
         note.measure("warmup_diverges", any(found.warm_blown))
+        note.measure("first_jolt", found.jolt)
+        note.measure("first_jolt_warm", found.warm_jolt if found.warm_gaps else found.jolt)
         note.measure("blown_up_share", sum(found.blown) / len(found.blown))
         note.measure("user_loss_after", fmean(user for user, _ in found.pairs))
         note.measure("suggested_loss_after", fmean(best for _, best in found.pairs))
