@@ -38,6 +38,9 @@ QUANTITIES: tuple[Quantity, ...] = (
     Quantity("fit_level", "share", "training loss at the end; 1 is the uninformed loss, 0 the "
              "floor"),
     Quantity("fit_late_fall", "share", f"fall of the training loss in the last third, {_WAY}"),
+    Quantity("decay_gain", "share", "how much lower the training loss gets where the run ends in a "
+             "cosine decay instead of at a constant rate, of what is left above the floor"),
+    Quantity("decay_gain_z", "", "that gain over its standard error, paired by sample"),
     Quantity("eval_mode_excess", "share", "loss of training samples in eval mode less that in "
              f"training mode, same weights, {_WAY}; where it is notable, with running statistics "
              "that have caught up, if that is less"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from auditor.observation import Quantity
 
 ENDING = ("loss_swing", "loss_reversals", "swing_to_batch_noise")
-DECAY = ("decay_gain", "decay_gain_p")
 WARM_UP = (
     "lr_gap", "lr_gap_warm", "warmup_tried", "warmup_diverges", "blown_up_share", "first_jolt",
     "first_jolt_warm",
@@ -64,7 +63,4 @@ LEARNING_RATE: tuple[Quantity, ...] = (
              "spread of a fixed batch's loss from step to step, relative to what was learned"),
     Quantity("loss_reversals", "share", "steps at which that loss changes its direction"),
     Quantity("swing_to_batch_noise", "times", "that spread over the spread from batch to batch"),
-    Quantity("decay_gain", "share",
-             "how much further a cosine decay gets, relative to what was learned"),
-    Quantity("decay_gain_p", "", "paired t-test over batches that the decay ends lower"),
 )

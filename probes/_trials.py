@@ -125,21 +125,17 @@ class Ending:
             relative to what was learned; NaN where there is nothing to learn.
         reversals: Share of the steps that turn the direction of that loss.
         to_batch_noise: The same swing relative to the spread over batches at fixed weights.
-        decay: How much lower a cosine decay to zero ends than the constant rate does,
-            as a paired test over the evaluation batches, in units of the loss; of no pairs when
-            it was not tried or not finished.
         learned: What the swing is relative to, in units of the loss.
     """
 
     swing: float
     reversals: float
     to_batch_noise: float
-    decay: Paired
     learned: float
 
 
-def ending(track: Track, user: Run, *, decays: bool) -> Ending:
-    """Go on from the user's run for a few steps, at a constant rate and (if wished) decaying."""
+def ending(track: Track, user: Run) -> Ending:
+    """Go on from the user's run for a few steps."""
     assert user.state is not None
     track.begin()
     track.bench.restore(user.state)
@@ -147,20 +143,12 @@ def ending(track: Track, user: Run, *, decays: bool) -> Ending:
     losses = [track.loss_of(track.judges[0])]
     while len(losses) <= LOOK and math.isfinite(track.step()):
         losses.append(track.loss_of(track.judges[0]))
-    after = track.evaluate()
-    decay = Paired(math.nan, math.nan, 1.0, 0)
-    if decays and len(losses) > LOOK:
-        cosine = track.go(user.lr, LOOK, state=user.state, rate=lambda step: user.lr * 0.5 * (
-            1 + math.cos(math.pi * (step + 1) / (LOOK + 1))))
-        if cosine.outcome == "finished":
-            decay = paired(after, cosine.after)
     learned = max(track.reference - user.loss, _LEAST_LEARNED * abs(track.reference))
     residual = _about_trend(losses)
     noise = _deviation(user.after)
     return Ending(
         residual / learned if learned else math.nan, _reversals(losses),
-        residual / noise if noise else math.inf, decay,
-        learned,
+        residual / noise if noise else math.inf, learned,
     )
 
 

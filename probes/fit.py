@@ -17,6 +17,7 @@ from auditor.probe import Cost, NotApplicable, ProbeContext
 from auditor.trial import Bench
 
 from ._evaluate import Evaluation, evaluate, excess, gap, hardest
+from ._fit_decay import note_decay
 from ._fit_quantities import QUANTITIES, VALIDATION
 from ._gradient_shares import gradient_shares
 from ._samples import drawing, training_samples, validation_samples
@@ -88,6 +89,7 @@ class Fit:
             if not math.isfinite(run.train[-1].loss):
                 context.note.missed("the run diverged", *(q.name for q in QUANTITIES))
                 return
+            _note_decay(context, bench, run, epoch, looks)
             _note_shares(context, bench, seen)
             _note_modes(context, bench, run, looks)
         _note_run(context, run, epoch, seen)
@@ -191,6 +193,23 @@ def _scale(run: _Run) -> tuple[float, float]:
     return (top, floor) if top > floor else (floor + max(abs(top - floor), 1e-12), floor)
 
 
+def _late_fall(run: _Run) -> float:
+    """Return how far the training loss fell in the last third, as a share of the way."""
+    top, floor = _scale(run)
+    earlier = run.train[max(len(run.train) * 2 // 3 - 1, 0)]
+    return (earlier.loss - run.train[-1].loss) / (top - floor)
+
+
+def _note_decay(
+    context: ProbeContext, bench: Bench, run: _Run, epoch: int, looks: int,
+) -> None:
+    top, floor = _scale(run)
+    read = _some(context.batches.train(_HELD_BATCHES), _EVALUATED_ONCE, looks)
+    note_decay(
+        context, bench, lambda steps: _epochs(context, steps, epoch), read, fall=_late_fall(run),
+        level=(run.train[-1].loss - floor) / (top - floor), left=run.train[-1].loss - floor)
+
+
 def _note_modes(context: ProbeContext, bench: Bench, run: _Run, looks: int) -> None:
     """Measure how much worse eval mode is than training mode on the same training samples.
 
@@ -237,8 +256,7 @@ def _note_run(context: ProbeContext, run: _Run, epoch: int, seen: Sequence[Any])
     note.measure("fit_epochs", run.steps[-1] / max(epoch, 1))
     note.measure("fit_train_loss", last.loss)
     note.measure("fit_level", (last.loss - floor) / (top - floor))
-    earlier = run.train[max(len(run.train) * 2 // 3 - 1, 0)]
-    note.measure("fit_late_fall", (earlier.loss - last.loss) / (top - floor))
+    note.measure("fit_late_fall", _late_fall(run))
     if last.score_name:
         note.measure("fit_train_score", last.score)
     for label, evaluations in (("training", run.train), ("validation", run.val)):

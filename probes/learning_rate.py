@@ -16,7 +16,7 @@ from auditor.usercode import user_code
 from ._closer_look import CloserLook, closer_look, decide
 from ._race import BARELY, Race, race
 from ._rate_plan import MINIMUM, STANDARD, Plan, Purse, plan_for
-from ._rate_quantities import COMPARISON, DECAY, ENDING, LEARNING_RATE, WARM_UP
+from ._rate_quantities import COMPARISON, ENDING, LEARNING_RATE, WARM_UP
 from ._subset import subset
 from ._sweep import Sweep, sweep
 from ._track import EVALUATED, Run, Track
@@ -87,7 +87,7 @@ class _Look:
         self._note_rates(track, swept, raced)
         self._note_descent(track, swept, raced, purse)
         self._note_comparison(track, raced, look)
-        self._note_ending(track, raced.user, purse, compared=len(look.found.gaps) > 1)
+        self._note_ending(track, raced.user, purse)
         for run, name in ((raced.user, "lr_trial_user"), (raced.best, "lr_trial_suggested")):
             note.series(_curve(name, f"learning rate {run.lr:.2g}", run))
         for run in [*raced.further, *(run for run in raced.finalists
@@ -192,36 +192,24 @@ class _Look:
             return math.inf
         return fmean(user - best for user, best in pairs) / noise
 
-    def _note_ending(self, track: Track, user: Run, purse: Purse, *, compared: bool) -> None:
+    def _note_ending(self, track: Track, user: Run, purse: Purse) -> None:
         note = self.context.note
         if user.outcome == "diverged" or user.state is None or not math.isfinite(user.loss):
-            note.absent("the trial at the user's rate diverged", *ENDING, *DECAY)
+            note.absent("the trial at the user's rate diverged", *ENDING)
             return
         if len(user.losses) < _SHORTEST:
-            note.missed(_TOO_SHORT.format(len(user.losses)), *ENDING, *DECAY)
+            note.missed(_TOO_SHORT.format(len(user.losses)), *ENDING)
             return
         if not purse.holds(LOOK):
-            note.missed("the steps were spent on comparing the rates", *ENDING, *DECAY)
+            note.missed("the steps were spent on comparing the rates", *ENDING)
             return
-        scheduled = self.context.target.make_scheduler is not None
-        last = ending(track, user, decays=not scheduled and purse.holds(2 * LOOK))
+        last = ending(track, user)
         if not last.learned:
-            note.absent("there is nothing to learn in these batches", *ENDING, *DECAY)
+            note.absent("there is nothing to learn in these batches", *ENDING)
             return
         for name, value in zip(ENDING, (last.swing, last.reversals, last.to_batch_noise),
                                strict=True):
             note.measure(name, value)
-        if scheduled:
-            note.absent("a schedule is set", *DECAY)
-            return
-        if compared and not last.decay.pairs:
-            note.absent("the rate itself is in question, so no decay was tried", *DECAY)
-            return
-        if not last.decay.pairs:
-            note.missed("the trials with and without a decay were not finished", *DECAY)
-            return
-        note.measure("decay_gain", last.decay.mean / last.learned)
-        note.measure("decay_gain_p", last.decay.p, samples=last.decay.pairs)
 
     def _epoch_steps(self) -> int:
         """Return the steps of an epoch, at least as many as a small training run has."""

@@ -220,13 +220,6 @@ def test_a_loss_that_is_not_finite_is_not_measured() -> None:
     assert "not finite" in seen.missed["lr_gap"]
 
 
-def test_a_schedule_leaves_no_advice_on_schedules() -> None:
-    def decay(optimizer: torch.optim.Optimizer) -> Any:
-        return torch.optim.lr_scheduler.StepLR(optimizer, 10)
-
-    assert "decay_gain" in observe("learning_rate", setup(1e-3, make_scheduler=decay)).absent
-
-
 def test_too_little_time_is_said_before_anything_is_run() -> None:
     context = context_of(setup(1e-3), step_seconds=10.0, deadline=time.monotonic() + 60)
 
