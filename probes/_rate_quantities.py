@@ -30,7 +30,7 @@ LEARNING_RATE: tuple[Quantity, ...] = (
     Quantity("pretrained", "", "the model's weights are loaded, not drawn", kind="flag"),
     Quantity("warms_up", "", "the user's schedule has a warm-up", kind="flag"),
     Quantity("best_descent", "share",
-             "how far the best rate falls below the best constant prediction"),
+             "how far the best rate falls below the best constant prediction; 0 where it does not"),
     Quantity("sweep_improves", "", "the sweep's loss falls by more than its noise", kind="flag"),
     Quantity("sweep_descent", "loss", "how far the sweep's loss falls below its start"),
     Quantity("lr_gap", "share",

@@ -131,7 +131,7 @@ class _Look:
             learned = max([learned, *self._memorised(rates)])
             asked = bool(rates)
         if learned > _HARDLY or (asked and self.plan.length >= _SHORTEST):
-            note.measure("best_descent", learned)
+            note.measure("best_descent", max(learned, 0.0))
         else:
             note.missed(_TOO_SHORT.format(self.plan.length), "best_descent")
         note.measure("sweep_improves", swept.improves())
