@@ -30,6 +30,7 @@ from auditor.output import (
 from auditor.packs import check_against
 from auditor.report import Renderer, Report
 from auditor.request import Request, request, request_again
+from auditor.rule import Rule
 
 # A model of thousands of layers makes a report of some ten megabytes.
 _LARGEST_REPORT = 256 << 20
@@ -64,8 +65,19 @@ def diagnose_command(path: Path, options: Mapping[str, Any]) -> int:
     asked = request_again(path, options)
     known = known_findings(asked, options)
     report = read_report(path)
-    check_against(asked.rules, report.quantities)
+    check_against(_known_to(report, asked), report.quantities)
     return _deliver(judge(report, asked.rules, asked.limits), known, outputs, asked, options)
+
+
+def _known_to(report: Report, asked: Request) -> list[Rule]:
+    """Return the rules to check: of installed packs those only that are not newer than the run.
+
+    What a newer rule asks for was not measured then, and that is what is said of it.
+    """
+    given = tuple(f"{pack}:" for pack in asked.packs)
+    return [rule for rule in asked.rules
+            if rule.origin.startswith(given)
+            or report.quantities.keys() >= {*rule.requires, *rule.mentions}]
 
 
 def read_report(path: Path) -> Report:

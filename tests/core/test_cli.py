@@ -69,6 +69,25 @@ def test_a_saved_run_is_judged_again_without_measuring(tmp_path: Path) -> None:
     assert "invalid-target" in again.stdout
 
 
+def test_what_a_run_of_an_older_version_did_not_measure_is_said(tmp_path: Path) -> None:
+    saved, out = tmp_path / "run.json", tmp_path / "again.json"
+    audit(tmp_path, "", "--save", str(saved), "--quiet")
+    older = json.loads(saved.read_text())
+    asked = "constant_share"
+    del older["quantities"][asked]
+    for observation in older["observations"]:
+        observation["measurements"] = [
+            one for one in observation["measurements"] if one["name"] != asked]
+    saved.write_text(json.dumps(older))
+
+    again = CliRunner().invoke(main, [
+        "diagnose", str(saved), "--select", "data", "--format", "json", "-o", str(out)])
+
+    assert again.exit_code == 0, again.stderr
+    verdict = json.loads(out.read_text())["verdicts"]["constant-feature"]
+    assert verdict["verdict"] == "not-measured" and asked in verdict["reason"]
+
+
 def test_the_json_report_is_strict_and_of_schema_1(tmp_path: Path) -> None:
     result = audit(tmp_path, "", "--format", "json", "--quiet", "-o", str(tmp_path / "r.json"))
 
