@@ -74,12 +74,15 @@ def _outputs(bench: Bench, stored: Sequence[Any], seed: int) -> list[list[Tensor
             seen.append([])
             seed_all(seed + number)
             bench.loss(batches.private(batch))
-    every = [output for one in seen for output in one]
-    usable = all(isinstance(output, Tensor) and output.is_floating_point()
-                 and output.dim() in (1, 2) and len(output) for output in every)
-    if not usable or not all(seen) or len({output.shape[1:] for output in every}) != 1:
-        return None
-    return seen
+            if not seen[-1] or not all(map(_is_row_a_sample, seen[-1])):
+                return None
+    columns = {output.shape[1:] for one in seen for output in one}
+    return seen if len(columns) == 1 else None
+
+
+def _is_row_a_sample(output: Any) -> bool:
+    return (isinstance(output, Tensor) and output.is_floating_point()
+            and output.dim() in (1, 2) and len(output) > 0)
 
 
 def _minimised(
