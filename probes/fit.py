@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -13,12 +12,13 @@ from auditor import batches, task
 from auditor.errors import TargetError
 from auditor.isolation import seeded
 from auditor.observation import Quantity, Series
-from auditor.probe import Cost, NotApplicable, ProbeContext
+from auditor.probe import Cost, ProbeContext
 from auditor.trial import Bench
 
 from ._evaluate import Evaluation, evaluate, excess, gap, hardest
 from ._fit_decay import note_decay
 from ._fit_quantities import QUANTITIES, VALIDATION
+from ._fit_run import EVALUATIONS, MOST_BATCHES, FitRun, epochs, some, trained
 from ._gradient_shares import gradient_shares
 from ._samples import drawing, training_samples, validation_samples
 from ._simple import neighbours_score
@@ -31,36 +31,16 @@ _FEWEST_STEPS = 40
 # is trained on for more of them, since nothing is learned in forty steps.
 _EPOCHS = 20
 _STEPS_OF_SMALL_SETS = 120
-_EVALUATIONS = 10
-_HELD_BATCHES = 64
 _EVALUATED = 512
 # More where it is done once, or where a small rise has to be told from chance.
 _EVALUATED_ONCE = 1024
 # From this part of the uninformed loss on a difference between the modes is looked at again, after
 # so many passes: running statistics with momentum 0.1 have then forgotten 97 %.
 _NOTABLE, _CATCHING_UP = 0.03, 32
-# The trial is over when the training loss is this small part of what it was.
-_LEARNED = 0.002
-_STALE = 3
 _SHARES = ("hard_gradient_share", "hardest_gradient_share")
 _LIKELIHOODS = frozenset({
     "cross_entropy", "nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits",
 })
-
-
-@dataclass
-class _Run:
-    """The evaluations of one run, in order."""
-
-    steps: list[int] = field(default_factory=list)
-    train: list[Evaluation] = field(default_factory=list)
-    val: list[Evaluation] = field(default_factory=list)
-
-    @property
-    def best(self) -> int:
-        """Position of the evaluation with the smallest validation loss."""
-        losses = [e.loss for e in self.val]
-        return losses.index(min(losses))
 
 
 class Fit:
@@ -81,11 +61,11 @@ class Fit:
             OutOfTime: Too little time.
         """
         steps, looks = _planned(context)
-        seen = _some(context.batches.train(steps), _EVALUATED, looks // 3)
-        held = _some(context.batches.val(_HELD_BATCHES), _EVALUATED_ONCE, looks - looks // 3)
+        seen = some(context.batches.train(steps), _EVALUATED, looks // 3)
+        held = some(context.batches.val(MOST_BATCHES), _EVALUATED_ONCE, looks - looks // 3)
         with seeded(context.seed):
             bench = Bench(context.target)
-            run, epoch = _trained(context, bench, steps, seen, held)
+            run, epoch = trained(context, bench, steps, seen, held)
             if not math.isfinite(run.train[-1].loss):
                 context.note.missed("the run diverged", *(q.name for q in QUANTITIES))
                 return
@@ -107,117 +87,35 @@ def _planned(context: ProbeContext) -> tuple[int, int]:
     cut like the steps: those of small batches would cost more than the training.
     """
     affordable = context.affordable_steps(_STEPS + _LOOKING, minimum=2 * _FEWEST_STEPS)
-    trained = int(affordable * _STEPS / (_STEPS + _LOOKING))
-    steps = max(trained, _FEWEST_STEPS)
+    taken = int(affordable * _STEPS / (_STEPS + _LOOKING))
+    steps = max(taken, _FEWEST_STEPS)
     looks = 3 * _STEPS
-    if trained < _STEPS:
-        looks = max((affordable - trained) * _FORWARDS // (_EVALUATIONS + 1), 3)
+    if taken < _STEPS:
+        looks = max((affordable - taken) * _FORWARDS // (EVALUATIONS + 1), 3)
     stored = len(context.batches.train(steps))
     if context.batches.training_pass.exhausted:
         return min(steps, max(_EPOCHS * stored, _STEPS_OF_SMALL_SETS)), looks
     return min(steps, stored), looks
 
 
-def _trained(
-    context: ProbeContext, bench: Bench, steps: int, seen: Sequence[Any], held: Sequence[Any],
-) -> tuple[_Run, int]:
-    """Return the evaluations on the way, and the steps of an epoch."""
-    run = _Run()
-    epoch = len(context.batches.train(steps))
-    marks = {round(steps * k / _EVALUATIONS) for k in range(_EVALUATIONS + 1)} | {
-        min(epoch, steps)}
-    for step, batch in enumerate(_epochs(context, steps, epoch)):
-        if step in marks and not _evaluated(context, bench, run, step, seen, held):
-            return run, epoch
-        if context.seconds_left() < 0 and run.steps:
-            break
-        if not math.isfinite(bench.step(batch)):
-            break
-        context.note.steps += 1
-    _evaluated(context, bench, run, bench.steps, seen, held)
-    return run, epoch
-
-
-def _epochs(context: ProbeContext, steps: int, epoch: int) -> Iterator[Any]:
-    """Yield private batches; every epoch reads the loader anew, as training does."""
-    fewest = min(batches.length(context.batches.train(1)[0]), 2)
-    done = number = 0
-    while done < steps:
-        left = min(epoch, steps - done)
-        read = (context.batches.train(left) if not number
-                else context.batches.another_epoch(left, number))
-        before = done
-        for batch in read:
-            done += 1
-            # Batch normalisation takes no last batch of one sample; that is another finding.
-            if batches.length(batch) >= fewest:
-                yield batches.private(batch)
-        done, number = max(done, before + 1), number + 1
-
-
-def _evaluated(
-    context: ProbeContext, bench: Bench, run: _Run, step: int, seen: Sequence[Any],
-    held: Sequence[Any],
-) -> bool:
-    """Evaluate; return whether it is worth going on."""
-    try:
-        if run.train:
-            # What the model put out is only needed of the last evaluation.
-            run.train[-1].calls.clear()
-        run.train.append(evaluate(bench, seen, context.seed, keep=True))
-        if held:
-            run.val.append(evaluate(bench, held, context.seed))
-    except TargetError as problem:
-        if run.steps:
-            raise
-        raise NotApplicable(
-            f"the training step cannot be evaluated: {problem.message}") from problem
-    run.steps.append(step)
-    if not math.isfinite(run.train[-1].loss):
-        return False
-    learned = abs(run.train[-1].loss) < _LEARNED * abs(run.train[0].loss)
-    stale = not held or len(run.val) - 1 - run.best >= _STALE
-    return not (learned and stale)
-
-
-def _scale(run: _Run) -> tuple[float, float]:
-    """Return the loss of the uninformed answer (the first loss where unknown) and its floor."""
-    calls, unit = run.train[-1].calls, run.train[0].unit
-    known = task.uninformed_loss(calls) if calls else None
-    floors = [task.loss_floor(call) for call in calls]
-    floor = sum(f for f in floors if f is not None) / len(floors) if floors and all(
-        f is not None for f in floors) else 0.0
-    floor *= unit
-    top = known * unit if known is not None else run.train[0].loss
-    # A floor that is not known and losses below zero leave only the fall itself as a scale.
-    return (top, floor) if top > floor else (floor + max(abs(top - floor), 1e-12), floor)
-
-
-def _late_fall(run: _Run) -> float:
-    """Return how far the training loss fell in the last third, as a share of the way."""
-    top, floor = _scale(run)
-    earlier = run.train[max(len(run.train) * 2 // 3 - 1, 0)]
-    return (earlier.loss - run.train[-1].loss) / (top - floor)
-
-
 def _note_decay(
-    context: ProbeContext, bench: Bench, run: _Run, epoch: int, looks: int,
+    context: ProbeContext, bench: Bench, run: FitRun, epoch: int, looks: int,
 ) -> None:
-    top, floor = _scale(run)
-    read = _some(context.batches.train(_HELD_BATCHES), _EVALUATED_ONCE, looks)
+    top, floor = run.scale
+    read = some(context.batches.train(MOST_BATCHES), _EVALUATED_ONCE, looks)
     note_decay(
-        context, bench, lambda steps: _epochs(context, steps, epoch), read, fall=_late_fall(run),
+        context, bench, lambda steps: epochs(context, steps, epoch), read, fall=run.late_fall,
         level=(run.train[-1].loss - floor) / (top - floor), left=run.train[-1].loss - floor)
 
 
-def _note_modes(context: ProbeContext, bench: Bench, run: _Run, looks: int) -> None:
+def _note_modes(context: ProbeContext, bench: Bench, run: FitRun, looks: int) -> None:
     """Measure how much worse eval mode is than training mode on the same training samples.
 
     At a high rate the weights run ahead of running statistics. What stays when these have caught
     up, at fixed weights, is another model.
     """
-    read = _some(context.batches.train(_HELD_BATCHES), _EVALUATED_ONCE, looks)
-    top, floor = _scale(run)
+    read = some(context.batches.train(MOST_BATCHES), _EVALUATED_ONCE, looks)
+    top, floor = run.scale
     found = _mode_excess(context, bench, read)
     if found[0] > _NOTABLE * (top - floor):
         with torch.no_grad():
@@ -248,15 +146,15 @@ def _note_shares(context: ProbeContext, bench: Bench, seen: Sequence[Any]) -> No
         context.note.measure(name, share)
 
 
-def _note_run(context: ProbeContext, run: _Run, epoch: int, seen: Sequence[Any]) -> None:
+def _note_run(context: ProbeContext, run: FitRun, epoch: int, seen: Sequence[Any]) -> None:
     note, last = context.note, run.train[-1]
-    top, floor = _scale(run)
+    top, floor = run.scale
     note.measure("fit_steps", run.steps[-1])
     note.measure("fit_scale_known", task.uninformed_loss(last.calls) is not None)
     note.measure("fit_epochs", run.steps[-1] / max(epoch, 1))
     note.measure("fit_train_loss", last.loss)
     note.measure("fit_level", (last.loss - floor) / (top - floor))
-    note.measure("fit_late_fall", _late_fall(run))
+    note.measure("fit_late_fall", run.late_fall)
     if last.score_name:
         note.measure("fit_train_score", last.score)
     for label, evaluations in (("training", run.train), ("validation", run.val)):
@@ -277,9 +175,9 @@ def _starts(context: ProbeContext, chosen: Sequence[Any]) -> list[int]:
     return [places[id(batch)] for batch in chosen]
 
 
-def _note_validation(context: ProbeContext, run: _Run, epoch: int) -> None:
+def _note_validation(context: ProbeContext, run: FitRun, epoch: int) -> None:
     note = context.note
-    top, floor = _scale(run)
+    top, floor = run.scale
     best, last = run.best, len(run.val) - 1
     rise, z = excess(run.val[last], run.val[best])
     note.measure("val_rise", rise / (top - floor))
@@ -309,7 +207,7 @@ def _in_nats(found: Evaluation) -> bool:
     return bool(found.loss_names) and found.loss_names <= _LIKELIHOODS
 
 
-def _note_neighbours(context: ProbeContext, run: _Run) -> None:
+def _note_neighbours(context: ProbeContext, run: FitRun) -> None:
     """Measure by how much nearest neighbours beat the model on the validation samples."""
     note, last = context.note, run.val[-1]
     train, val = training_samples(context), validation_samples(context)
@@ -322,12 +220,3 @@ def _note_neighbours(context: ProbeContext, run: _Run) -> None:
         return
     note.measure("neighbours_lead", found - last.score)
     note.measure("neighbours_score", found)
-
-
-def _some(read: Sequence[Any], samples: int, most: int = _HELD_BATCHES) -> list[Any]:
-    """Return batches spread evenly over those read, of about so many samples."""
-    read = [batch for batch in read if batches.length(batch) > 1] or list(read)
-    if not read:
-        return []
-    count = max(1, min(len(read), most, -(-samples // max(batches.length(read[0]), 1))))
-    return [read[i * len(read) // count] for i in range(count)]
