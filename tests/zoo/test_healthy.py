@@ -9,17 +9,22 @@ import pytest
 from auditor import audit
 
 HEALTHY = Path(__file__).resolve().parents[2] / "benchmarks" / "accuracy" / "healthy"
-KINDS = (
-    "mlp_he_digits", "mlp_tanh_xavier", "mlp_selu", "cnn_batchnorm_mnist", "cnn_groupnorm",
-    "resnet_zero_gamma", "lstm_classifier", "transformer_prenorm", "hf_bert", "hf_gpt2", "hf_vit",
-    "autoencoder_conv", "regression_diabetes", "frozen_backbone", "gpt_tied",
+QUICK = (
+    "mlp_he_digits", "mlp_tanh_xavier", "cnn_groupnorm", "lstm_classifier", "autoencoder_conv",
+    "regression_diabetes", "frozen_backbone", "hf_vit",
+)
+SLOW = (
+    "mlp_selu", "cnn_batchnorm_mnist", "resnet_zero_gamma", "transformer_prenorm", "hf_bert",
+    "hf_gpt2", "gpt_tied",
 )
 
 
 @pytest.mark.zoo
 @pytest.mark.skipif(not HEALTHY.is_dir(), reason="the set-ups lie beside the sources")
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_healthy_set_up_raises_no_alarm(kind: str) -> None:
+@pytest.mark.parametrize("kind", (*QUICK, *SLOW))
+def test_a_healthy_set_up_raises_no_alarm(kind: str, request: pytest.FixtureRequest) -> None:
+    if kind in SLOW and not request.config.getoption("--all-members"):
+        pytest.skip("slow member: run by `make zoo`")
     report = audit(str(HEALTHY / f"{kind}.py"), budget_seconds=120.0, trials=False)
 
     alarms = {f.rule: f.title for f in report.findings if f.severity != "info"}
