@@ -67,6 +67,8 @@ def test_it_finds_the_entropy_of_the_classes() -> None:
     lambda output, y: -output.mean(),
     lambda output, y: F.mse_loss(torch.zeros_like(y, requires_grad=True), y),
     lambda output, y: (output - output.mean(0)).abs().log().mean(),
+    lambda output, y: (output - output.roll(1, 0)).norm(dim=1).sub(
+        (output - output.roll(2, 0)).norm(dim=1)).add(0.2).relu().mean(),
 ])
 def test_where_no_constant_is_the_best_one_there_is_none(loss: Any) -> None:
     assert learned(audited(loss, NUMBERS)) is None
