@@ -13,6 +13,7 @@ _BEHIND = "found with"
 _CONFIRMED = "the trial confirms the cause"
 # Categories that are judged by how a model moves.
 MOVING = frozenset({"activation", "gradient", "learning-rate"})
+_RATES = frozenset({"lr-too-high", "lr-too-low"})
 _ORDER = {"helps": 0, "untried": 1, "no-effect": 2, "harms": 3}
 
 
@@ -81,6 +82,10 @@ def revealed(report: Report, mended: Report) -> list[Finding]:
     if learns_nothing(report):
         masked |= {rule for rule, summary in report.rules.items()
                    if summary.category in MOVING and report.verdicts[rule].verdict != "fired"}
+    if _RATES & {finding.rule for finding in report.findings}:
+        # A fix has set the rate of the copy: it is no longer the user's.
+        masked -= _RATES
+    if learns_nothing(report):
         # Their causes as they are told were mended, so they stand for themselves.
         fresh = [f for f in mended.findings if f.rule in masked and f.severity != "info"]
         names = {finding.rule for finding in fresh}

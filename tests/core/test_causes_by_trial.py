@@ -169,6 +169,16 @@ def test_masked_rules_that_fire_on_the_mended_copy_are_found() -> None:
     assert [finding.rule for finding in revealed(report, mended)] == ["hidden"]
 
 
+def test_a_rate_that_a_fix_has_set_is_not_the_users() -> None:
+    mended = judged(found("lr-too-low"), found("hidden"))
+
+    high = judged(found("lr-too-high"), lr_too_low="masked", hidden="masked")
+    other = judged(found("saturated-activation"), lr_too_low="masked", hidden="masked")
+
+    assert [finding.rule for finding in revealed(high, mended)] == ["hidden"]
+    assert [finding.rule for finding in revealed(other, mended)] == ["lr-too-low", "hidden"]
+
+
 def test_fixes_are_ordered_by_what_they_did() -> None:
     fixes = [Fix(status, trial=TrialOutcome(status))
              for status in ("harms", "no-effect", "untried", "helps")]
