@@ -79,13 +79,14 @@ def revealed(report: Report, mended: Report) -> list[Finding]:
     no rate: where nothing moves, they have nothing to see.
     """
     masked = {rule for rule, found in report.verdicts.items() if found.verdict == "masked"}
-    if learns_nothing(report):
+    stuck = learns_nothing(report)
+    if stuck:
         masked |= {rule for rule, summary in report.rules.items()
                    if summary.category in MOVING and report.verdicts[rule].verdict != "fired"}
-    if _RATES & {finding.rule for finding in report.findings}:
+    if _RATES & {finding.rule for finding in report.findings if finding.severity != "info"}:
         # A fix has set the rate of the copy: it is no longer the user's.
         masked -= _RATES
-    if learns_nothing(report):
+    if stuck:
         # Their causes as they are told were mended, so they stand for themselves.
         fresh = [f for f in mended.findings if f.rule in masked and f.severity != "info"]
         names = {finding.rule for finding in fresh}

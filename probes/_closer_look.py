@@ -22,7 +22,7 @@ _HALF_WAY = 0.5
 # Or when it has killed this part of a layer that the best rate leaves alive.
 _KILLED = 0.25
 # A loss that first rises by more than what could be learned may do with a warm-up. Healthy set-ups
-# rise by up to 0.8 of it.
+# rise by up to 0.92 of it.
 _JOLT = 1.0
 # A loss this far above what is unbearable does not come back in a longer trial.
 _LOST = 10.0

@@ -39,7 +39,8 @@ def constant_loss(bench: Bench, stored: Sequence[Any], seed: int) -> float | Non
     uninformed value by this.
 
     Args:
-        bench: In the state it is to be judged in; its model is as before afterwards.
+        bench: In the state it is to be judged in. Its weights and its forward are as before
+            afterwards; running statistics move, as in every pass of training.
         stored: Batches.
         seed: Of the first batch; the others have the ones after it.
 

@@ -174,9 +174,11 @@ def test_a_rate_that_a_fix_has_set_is_not_the_users() -> None:
 
     high = judged(found("lr-too-high"), lr_too_low="masked", hidden="masked")
     other = judged(found("saturated-activation"), lr_too_low="masked", hidden="masked")
+    untried = judged(found("lr-too-high", severity="info"), lr_too_low="masked")
 
     assert [finding.rule for finding in revealed(high, mended)] == ["hidden"]
     assert [finding.rule for finding in revealed(other, mended)] == ["lr-too-low", "hidden"]
+    assert [finding.rule for finding in revealed(untried, mended)] == ["lr-too-low"]
 
 
 def test_fixes_are_ordered_by_what_they_did() -> None:

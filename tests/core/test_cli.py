@@ -69,6 +69,26 @@ def test_a_saved_run_is_judged_again_without_measuring(tmp_path: Path) -> None:
     assert "invalid-target" in again.stdout
 
 
+OWN_PACK = """
+category: data
+rules:
+  - id: own-rule
+    since: 0.1.0
+    status: preview
+    severity: info
+    confidence: medium
+    for_each: run
+    requires: [ASKED]
+    when: ASKED > 1
+    title: t
+    title_pass: p
+    message: "{ASKED}"
+    why: w
+    fixes: []
+    references: []
+"""
+
+
 def test_what_a_run_of_an_older_version_did_not_measure_is_said(tmp_path: Path) -> None:
     saved, out = tmp_path / "run.json", tmp_path / "again.json"
     audit(tmp_path, "", "--save", str(saved), "--quiet")
@@ -86,6 +106,12 @@ def test_what_a_run_of_an_older_version_did_not_measure_is_said(tmp_path: Path) 
     assert again.exit_code == 0, again.stderr
     verdict = json.loads(out.read_text())["verdicts"]["constant-feature"]
     assert verdict["verdict"] == "not-measured" and asked in verdict["reason"]
+
+    # Of a pack that is given by hand it is a slip.
+    own = tmp_path / "own.yaml"
+    own.write_text(OWN_PACK.replace("ASKED", asked))
+    refused = CliRunner().invoke(main, ["diagnose", str(saved), "--rules", str(own)])
+    assert refused.exit_code == 2 and f"needs '{asked}'" in refused.stderr
 
 
 def test_the_json_report_is_strict_and_of_schema_1(tmp_path: Path) -> None:
