@@ -9,11 +9,11 @@ from typing import Any
 from auditor.probe import ProbeContext
 from auditor.trial import Bench
 
-from ._evaluate import evaluate, excess
+from ._evaluate import Evaluation, evaluate, excess
 
 DECAY = ("decay_gain", "decay_gain_z")
 _STEPS = 32
-# Two short runs and three evaluations, in training steps.
+# Two short runs and their evaluations, in training steps.
 _COST = 4 * _STEPS
 # A run that still falls, or has nothing left to gain, is not asked.
 _FALLS, _LEARNED = 0.05, 0.03
@@ -21,7 +21,7 @@ _FALLS, _LEARNED = 0.05, 0.03
 
 def note_decay(
     context: ProbeContext, bench: Bench, stream: Callable[[int], Iterable[Any]],
-    seen: Sequence[Any], *, fall: float, level: float, left: float,
+    seen: Sequence[Any], before: Evaluation, *, fall: float, level: float, left: float,
 ) -> None:
     """Go on from the end of a run in two ways, and measure by how much the decay ends lower.
 
@@ -32,6 +32,7 @@ def note_decay(
         bench: At the end of the run, where it is put back afterwards.
         stream: Gives so many batches to train on, the same each time.
         seen: Training batches that judge.
+        before: What they give at that end.
         fall: Of the training loss in the last third, as a share of the way.
         level: Training loss at the end; 1 is the uninformed loss, 0 the floor.
         left: Training loss at the end above the floor, in units of the loss.
@@ -47,12 +48,12 @@ def note_decay(
         note.missed("there was no time left for trials of a decay", *DECAY)
         return
     end = bench.snapshot()
-    found = [evaluate(bench, seen, context.seed)]
+    found = []
     for share in (lambda _: 1.0, _cosine):
         _go_on(context, bench, stream(_STEPS), share)
         found.append(evaluate(bench, seen, context.seed))
         bench.restore(end)
-    before, constant, decayed = found
+    constant, decayed = found
     # Of the two, so that a constant rate which just swings up is no reason.
     gain, z = min(excess(before, decayed), excess(constant, decayed))
     if not math.isfinite(gain):

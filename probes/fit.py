@@ -69,9 +69,11 @@ class Fit:
             if not math.isfinite(run.train[-1].loss):
                 context.note.missed("the run diverged", *(q.name for q in QUANTITIES))
                 return
-            _note_decay(context, bench, run, epoch, looks)
+            read = some(context.batches.train(MOST_BATCHES), _EVALUATED_ONCE, looks)
+            end = evaluate(bench, read, context.seed)
+            _note_decay(context, bench, run, epoch, read, end)
             _note_shares(context, bench, seen)
-            _note_modes(context, bench, run, looks)
+            _note_modes(context, bench, run, read, end)
         _note_run(context, run, epoch, seen)
         if held:
             _note_validation(context, run, epoch)
@@ -99,37 +101,39 @@ def _planned(context: ProbeContext) -> tuple[int, int]:
 
 
 def _note_decay(
-    context: ProbeContext, bench: Bench, run: FitRun, epoch: int, looks: int,
+    context: ProbeContext, bench: Bench, run: FitRun, epoch: int, read: Sequence[Any],
+    end: Evaluation,
 ) -> None:
     top, floor = run.scale
-    read = some(context.batches.train(MOST_BATCHES), _EVALUATED_ONCE, looks)
     note_decay(
-        context, bench, lambda steps: epochs(context, steps, epoch), read, fall=run.late_fall,
+        context, bench, lambda steps: epochs(context, steps, epoch), read, end, fall=run.late_fall,
         level=(run.train[-1].loss - floor) / (top - floor), left=run.train[-1].loss - floor)
 
 
-def _note_modes(context: ProbeContext, bench: Bench, run: FitRun, looks: int) -> None:
+def _note_modes(
+    context: ProbeContext, bench: Bench, run: FitRun, read: Sequence[Any], end: Evaluation,
+) -> None:
     """Measure how much worse eval mode is than training mode on the same training samples.
 
     At a high rate the weights run ahead of running statistics. What stays when these have caught
     up, at fixed weights, is another model.
     """
-    read = some(context.batches.train(MOST_BATCHES), _EVALUATED_ONCE, looks)
     top, floor = run.scale
-    found = _mode_excess(context, bench, read)
+    found = _mode_excess(context, bench, read, end)
     if found[0] > _NOTABLE * (top - floor):
         with torch.no_grad():
             for number in range(_CATCHING_UP):
                 bench.loss(batches.private(read[number % len(read)]))
-        found = min(found, _mode_excess(context, bench, read))
+        caught_up = evaluate(bench, read, context.seed)
+        found = min(found, _mode_excess(context, bench, read, caught_up))
     context.note.measure("eval_mode_excess", found[0] / (top - floor))
     context.note.measure("eval_mode_excess_z", found[1])
 
 
-def _mode_excess(context: ProbeContext, bench: Bench, read: Sequence[Any]) -> tuple[float, float]:
-    plain, training = (evaluate(bench, read, context.seed, as_training=as_training)
-                       for as_training in (False, True))
-    return excess(plain, training)
+def _mode_excess(
+    context: ProbeContext, bench: Bench, read: Sequence[Any], plain: Evaluation,
+) -> tuple[float, float]:
+    return excess(plain, evaluate(bench, read, context.seed, as_training=True))
 
 
 def _note_shares(context: ProbeContext, bench: Bench, seen: Sequence[Any]) -> None:

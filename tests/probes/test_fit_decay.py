@@ -17,6 +17,7 @@ from auditor.target import Target
 from auditor.trial import Bench
 
 note_decay = part_of_probes("_fit_decay").note_decay
+evaluate = part_of_probes("_evaluate").evaluate
 DECAY = part_of_probes("_fit_decay").DECAY
 
 _GENERATOR = torch.Generator().manual_seed(0)
@@ -62,7 +63,8 @@ def test_it_takes_no_time_that_is_not_there_and_puts_the_run_back(seconds: float
     with seeded(0):
         bench = Bench(audited)
         before = [p.detach().clone() for p in bench.model.parameters()]
-        note_decay(context, bench, store.cycled, store.train(4), fall=0.0, level=0.5, left=1.0)
+        note_decay(context, bench, store.cycled, store.train(4),
+                   evaluate(bench, store.train(4), 0), fall=0.0, level=0.5, left=1.0)
 
     seen = note.observation()
     assert set(seen.missed) == (set(DECAY) if seconds else set())
