@@ -64,6 +64,25 @@ def test_enough_clean_data_leave_no_gap() -> None:
     assert number(found, "eval_mode_excess") == pytest.approx(0, abs=1e-6)
 
 
+def test_a_run_that_learns_with_validation_close_behind_is_not_made_to_its_end() -> None:
+    def fit(noise: float) -> Observation:
+        return observe("fit", target(mlp, *apart(3000, 0, noise), lr=1e-2,
+                                     val=apart(600, 1, noise)))
+
+    known = fit(noise=0.0)
+    assert 120 <= number(known, "fit_steps") < 400
+    assert number(known, "fit_level") < 0.1
+    assert number(fit(noise=0.4), "fit_steps") == 400
+
+
+def apart(samples: int, seed: int, noise: float) -> tuple[Tensor, Tensor]:
+    """Return classes that lie apart, with a share of wrong labels."""
+    x, y = data(samples, seed)
+    x = x + 6 * F.one_hot(y, FEATURES)
+    wrong = torch.rand(samples, generator=torch.Generator().manual_seed(seed)) < noise
+    return x, torch.where(wrong, (y + 1) % CLASSES, y)
+
+
 def test_a_summed_loss_compares_batches_of_other_sizes() -> None:
     audited = target(mlp, *data(3000, 0), nn.CrossEntropyLoss(reduction="sum"), lr=3e-3)
     val = DataLoader(TensorDataset(*data(600, 1)), batch_size=200)
