@@ -20,11 +20,19 @@ _MINIMUM_MARGIN = 1.3
 
 @dataclass(frozen=True)
 class Planned:
-    """A probe and the time that its steps are expected to take, in seconds."""
+    """A probe and the time that its steps take, in seconds.
+
+    Attributes:
+        probe: Which one.
+        expected: For all its steps.
+        minimum: For the fewest with which it can say anything.
+        usual: For as many as it takes on most targets.
+    """
 
     probe: type[Probe]
     expected: float
     minimum: float
+    usual: float
 
 
 def needed(
@@ -76,9 +84,10 @@ def _in_order(probes: Sequence[type[Probe]]) -> list[type[Probe]]:
 
 def expect(probe: type[Probe], step_seconds: float) -> Planned:
     """Return what a probe will take at the measured cost of a step."""
-    return Planned(
-        probe, probe.cost.steps * step_seconds, probe.cost.minimum_steps * step_seconds
-    )
+    cost = probe.cost
+    usual = cost.steps if cost.usual is None else cost.usual
+    return Planned(probe, cost.steps * step_seconds, cost.minimum_steps * step_seconds,
+                   usual * step_seconds)
 
 
 def forecast(planned: Sequence[Planned], step_seconds: float, seconds_left: float) -> str:
@@ -89,7 +98,7 @@ def forecast(planned: Sequence[Planned], step_seconds: float, seconds_left: floa
         step_seconds: Of a training step, as measured.
         seconds_left: Of the budget, which ends everything.
     """
-    expected = sum(one.expected for one in planned)
+    expected = sum(one.usual for one in planned)
     until = f", cut at {seconds_left:.0f} s" if expected > seconds_left else ""
     return (f"about {max(expected, 1.0):.0f} s{until}: {len(planned)} probes, steps of "
             f"{1e3 * step_seconds:.3g} ms")
@@ -103,14 +112,15 @@ def share_of_time(
     A look at the model gets several times what it asks for, since the steps of a watched pass
     cost more than plain ones and everything else builds on it. A look that trains takes half of
     the room at most, so that where steps are slow something is left for the next one, and for
-    the trials. These share what is left in proportion to what they ask for, though never below
-    their minimum. Time that a probe does not use goes to those after it.
+    the trials. Each of these gets its part of what is left, of what it asks for itself and what
+    those after it take on most targets, though never below its minimum. Time that a probe does
+    not use goes to those after it.
     """
     if math.isinf(seconds_left):
         return seconds_left
     minimum = _MINIMUM_MARGIN * now.minimum
     if now.probe.cost.long:
-        total = now.expected + sum(max(p.expected, p.minimum) for p in later)
+        total = now.expected + sum(max(p.usual, p.minimum) for p in later)
         fair = seconds_left * now.expected / total if total > 0 else seconds_left
         return min(seconds_left, max(fair, minimum))
     generous = max(_MARGIN * now.expected, _LOOK_SHARE * budget_seconds)

@@ -32,12 +32,15 @@ class Cost:
         minimum_steps: Below this many it cannot say anything.
         trains: It takes optimizer steps (left out of the quick profile when `long`).
         long: It is a training trial rather than a look.
+        usual: Steps that it takes on most targets, where these are far fewer; probes before it
+            leave it so much time.
     """
 
     steps: int
     minimum_steps: int = 0
     trains: bool = False
     long: bool = False
+    usual: int | None = None
 
 
 class NotApplicable(Exception):  # noqa: N818 - it is an outcome, not an error

@@ -26,6 +26,9 @@ _STALE = 3
 _NEARLY, _CLOSE, _OFTEN, _LONG_ENOUGH = 0.1, 0.04, 3, 120
 # A run of less than these many epochs cannot show overfitting however long it is.
 _ONCE = 2
+# Or when it has learned nothing, and the trials of the rates have said why: so little is learned
+# at any rate, or so much less at the user's than at a best one that is so many times lower.
+_NOTHING, _AT_ANY_RATE, _BEHIND, _ABOVE = 0.95, 0.06, 0.4, 2.0
 
 
 @dataclass
@@ -74,7 +77,7 @@ def trained(
     for step, batch in enumerate(epochs(context, steps, epoch)):
         if step in marks:
             _evaluated(context, bench, run, step, seen, held)
-            if not _is_worth_going_on(run, epoch, steps):
+            if not _is_worth_going_on(context, run, epoch, steps):
                 return run, epoch
         if context.seconds_left() < 0 and run.steps:
             break
@@ -121,26 +124,43 @@ def _evaluated(
     run.steps.append(step)
 
 
-def _is_worth_going_on(run: FitRun, epoch: int, steps: int) -> bool:
+def _is_worth_going_on(context: ProbeContext, run: FitRun, epoch: int, steps: int) -> bool:
     loss = run.train[-1].loss
     if not math.isfinite(loss):
         return False
     stale = not run.val or len(run.val) - 1 - run.best >= _STALE
     if stale and abs(loss) < _LEARNED * abs(run.train[0].loss):
         return False
-    return not _is_settled(run, epoch, steps)
+    if run.steps[-1] < _LONG_ENOUGH:
+        return True
+    return not (_is_settled(run, epoch, steps) or _is_hopeless(context, run))
 
 
 def _is_settled(run: FitRun, epoch: int, steps: int) -> bool:
     """Tell whether the rest of the run would only confirm that all is well."""
-    step, top, floor = run.steps[-1], *run.scale
-    often = step >= _OFTEN * epoch or steps < _ONCE * epoch
-    if step < _LONG_ENOUGH or not often or run.train[-1].loss - floor >= _NEARLY * (top - floor):
+    top, floor = run.scale
+    often = run.steps[-1] >= _OFTEN * epoch or steps < _ONCE * epoch
+    if not often or run.train[-1].loss - floor >= _NEARLY * (top - floor):
         return False
     apart = _CLOSE * (top - floor)
     return not run.val or (
         run.val[-1].loss - run.train[-1].loss < apart
         and run.val[-1].loss - run.val[run.best].loss < apart / 4)
+
+
+def _is_hopeless(context: ProbeContext, run: FitRun) -> bool:
+    """Tell whether the rest of the run would only repeat what the learning rate's trials said.
+
+    These are read where they were made; the run is as long as ever where they were not.
+    """
+    top, floor = run.scale
+    if run.train[-1].loss - floor < _NOTHING * (top - floor):
+        return False
+    learned, behind, ratio = (
+        found if isinstance(found, float) else math.nan for found in (
+            context.observed("best_descent"), context.observed("lr_gap_least"),
+            context.observed("lr_ratio")))
+    return learned < _AT_ANY_RATE or (behind > _BEHIND and ratio >= _ABOVE)
 
 
 def some(read: Sequence[Any], samples: int, most: int = MOST_BATCHES) -> list[Any]:

@@ -44,7 +44,8 @@ class BatchSize:
 
     name: ClassVar[str] = "batch_size"
     says: ClassVar[str] = "measures gradient noise, and the speed and memory of other batch sizes"
-    cost: ClassVar[Cost] = Cost(steps=130, minimum_steps=30, trains=True, long=True)
+    cost: ClassVar[Cost] = Cost(
+        steps=130, minimum_steps=30, trains=True, long=True, usual=75)
     yields: ClassVar[tuple[Quantity, ...]] = (
         Quantity("batch_size", "samples", "samples in a batch"),
         Quantity("noise_scale", "samples", "gradient noise scale, after the first steps; the "

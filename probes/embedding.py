@@ -77,7 +77,8 @@ class Embedding:
 
     name: ClassVar[str] = "embedding"
     says: ClassVar[str] = "measures the spread of embeddings over a short trial"
-    cost: ClassVar[Cost] = Cost(steps=_STEPS, minimum_steps=_FEWEST_STEPS, trains=True, long=True)
+    cost: ClassVar[Cost] = Cost(
+        steps=_STEPS, minimum_steps=_FEWEST_STEPS, trains=True, long=True, usual=5)
     after: ClassVar[tuple[str, ...]] = ()
     yields: ClassVar[tuple[Quantity, ...]] = (
         Quantity("embedding_spread", "", "spread of the embeddings over samples relative to their "

@@ -49,7 +49,8 @@ class Fit:
     name: ClassVar[str] = "fit"
     says: ClassVar[str] = "trains for a while and compares training with validation"
     cost: ClassVar[Cost] = Cost(
-        steps=_STEPS + _LOOKING, minimum_steps=2 * _FEWEST_STEPS, trains=True, long=True)
+        steps=_STEPS + _LOOKING, minimum_steps=2 * _FEWEST_STEPS, trains=True, long=True,
+        usual=_STEPS)
     yields: ClassVar[tuple[Quantity, ...]] = QUANTITIES
     after: ClassVar[tuple[str, ...]] = ("data",)
 

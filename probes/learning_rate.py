@@ -44,7 +44,8 @@ class LearningRate:
 
     name: ClassVar[str] = "learning_rate"
     says: ClassVar[str] = "sweeps the learning rate and races the best ones against yours"
-    cost: ClassVar[Cost] = Cost(steps=STANDARD, minimum_steps=MINIMUM, trains=True, long=True)
+    cost: ClassVar[Cost] = Cost(
+        steps=STANDARD, minimum_steps=MINIMUM, trains=True, long=True, usual=STANDARD // 2)
     yields = LEARNING_RATE
     after: ClassVar[tuple[str, ...]] = ("layers", "noise")
 

@@ -34,7 +34,7 @@ class Overfit:
 
     name: ClassVar[str] = "overfit"
     says: ClassVar[str] = "lets the model learn a handful of samples by heart"
-    cost: ClassVar[Cost] = Cost(steps=100, minimum_steps=_MINIMUM, trains=True, long=True)
+    cost: ClassVar[Cost] = Cost(steps=100, minimum_steps=_MINIMUM, trains=True, long=True, usual=20)
     yields: ClassVar[tuple[Quantity, ...]] = (
         Quantity("subset_size", "samples", "samples in the subset"),
         Quantity("majority_share", "share", "accuracy of the best constant answer on the subset"),

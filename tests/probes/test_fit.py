@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 from torch.utils.data import DataLoader, TensorDataset
 
-from auditor.observation import Observation
+from auditor.observation import Measurement, Observation
 from auditor.probe import Notebook, ProbeContext
 from auditor.store import BatchStore
 from auditor.target import WithTrainingStep
@@ -319,3 +319,20 @@ def test_soft_targets_do_not_say_which_samples_are_hard() -> None:
     soft = 0.6 * F.one_hot(y, CLASSES) + 0.4 * torch.rand(len(y), CLASSES).softmax(dim=1)
 
     assert "hard_gradient_share" in observe("fit", target(mlp, x, soft)).absent
+
+
+def test_a_run_that_learns_nothing_is_not_made_to_its_end_where_the_rates_have_said_why() -> None:
+    class Constant(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.logits = nn.Parameter(torch.zeros(CLASSES))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.logits.expand(len(x), CLASSES)
+
+    audited = target(Constant, *data(3000, 0), val=data(600, 1))
+    no_rate = Observation("learning_rate", measurements=(Measurement("best_descent", 0.01),))
+    some_rate = Observation("learning_rate", measurements=(Measurement("best_descent", 0.8),))
+
+    assert number(observe("fit", audited, earlier=[no_rate]), "fit_steps") < 200
+    assert number(observe("fit", audited, earlier=[some_rate]), "fit_steps") == 400
