@@ -59,6 +59,8 @@ class Objective:
                  kind="flag"),
         Quantity("exclusive_rows", "share", "target rows of an elementwise loss in which exactly "
                  "one of three or more classes is set"),
+        Quantity("squared_probabilities", "", "a regression loss compares them with the output of "
+                 "softmax", kind="flag"),
         Quantity("loss_name", "", "the loss function", kind="text"),
     )
 
@@ -200,6 +202,9 @@ def _note_task(seen: Sequence[SeenLoss], stored: Sequence[object], context: Prob
     targets = [t for batch in stored for t in batches.tensors_of(batches.split(batch).target)]
     note.measure("index_typed_targets", any(not t.is_floating_point() for t in targets))
     note.measure("exclusive_rows", max((_exclusive(loss) for loss in seen), default=0.0))
+    note.measure("squared_probabilities", any(
+        _exclusive(loss) == 1 and loss.call.activation is not None
+        and loss.call.activation.family == "softmax" for loss in numbers))
 
 
 def _has_one_class(loss: SeenLoss) -> bool:

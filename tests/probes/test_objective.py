@@ -169,6 +169,9 @@ def test_exclusive_classes_in_a_binary_loss() -> None:
 
     assert seen(ending(3), one_hot, nn.BCEWithLogitsLoss()).value("exclusive_rows") == 1
     assert seen(ending(3), one_hot, nn.MSELoss()).value("exclusive_rows") == 1
+    assert seen(ending(3), one_hot, nn.MSELoss()).value("squared_probabilities") is False
+    behind = seen(ending(3, nn.Softmax(dim=1)), one_hot, nn.MSELoss())
+    assert behind.value("squared_probabilities") is True
     share = seen(ending(3), several, nn.BCEWithLogitsLoss()).value("exclusive_rows")
     assert 0 < float(share or 0) < 0.6
 
