@@ -24,6 +24,8 @@ _STALE = 3
 # to be known by heart. Of 333 runs 120 stood so on their way; after 400 steps all of these were
 # apart by less than 0.07, where overfitting begins at 0.11.
 _NEARLY, _CLOSE, _OFTEN, _LONG_ENOUGH = 0.1, 0.04, 3, 120
+# Not where the rates' trial swung by this share: what it comes to at its end is of interest.
+_SWINGS = 0.08
 # A run of less than these many epochs cannot show overfitting however long it is.
 _ONCE = 2
 # Or when it has learned nothing, and the trials of the rates have said why: so little is learned
@@ -133,12 +135,15 @@ def _is_worth_going_on(context: ProbeContext, run: FitRun, epoch: int, steps: in
         return False
     if run.steps[-1] < _LONG_ENOUGH:
         return True
-    return not (_is_settled(run, epoch, steps) or _is_hopeless(context, run))
+    return not (_is_settled(context, run, epoch, steps) or _is_hopeless(context, run))
 
 
-def _is_settled(run: FitRun, epoch: int, steps: int) -> bool:
+def _is_settled(context: ProbeContext, run: FitRun, epoch: int, steps: int) -> bool:
     """Tell whether the rest of the run would only confirm that all is well."""
     top, floor = run.scale
+    swing = context.observed("loss_swing")
+    if isinstance(swing, float) and swing > _SWINGS:
+        return False
     often = run.steps[-1] >= _OFTEN * epoch or steps < _ONCE * epoch
     if not often or run.train[-1].loss - floor >= _NEARLY * (top - floor):
         return False
