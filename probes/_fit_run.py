@@ -20,7 +20,7 @@ MOST_BATCHES = 64
 # The trial is over when the training loss is this small part of what it was.
 _LEARNED = 0.002
 _STALE = 3
-# Or when nearly all is learned, validation is close behind, and the samples have come often enough
+# Or when nearly all is learned, validation is close to it, and the samples have come often enough
 # to be known by heart. Of 333 runs 120 stood so on their way; after 400 steps all of these were
 # apart by less than 0.07, where overfitting begins at 0.11.
 _NEARLY, _CLOSE, _OFTEN, _LONG_ENOUGH = 0.1, 0.04, 3, 120
@@ -149,7 +149,7 @@ def _is_settled(context: ProbeContext, run: FitRun, epoch: int, steps: int) -> b
         return False
     apart = _CLOSE * (top - floor)
     return not run.val or (
-        run.val[-1].loss - run.train[-1].loss < apart
+        abs(run.val[-1].loss - run.train[-1].loss) < apart
         and run.val[-1].loss - run.val[run.best].loss < apart / 4)
 
 
