@@ -23,6 +23,7 @@ class DepthRow:
         below: Layers of the stretch that follow it.
         gradient_decades: log10 of the gradient's norm at this layer's output over that at the
             output of the stretch's last layer.
+        elsewhere_decades: The same without the one layer at which it shrinks most.
         update: Median rms(update) / rms(weight) over the watched steps.
         lag_decades: log10 of `update` over the largest one of the layers that follow.
     """
@@ -30,6 +31,7 @@ class DepthRow:
     layer: str
     below: int
     gradient_decades: float
+    elsewhere_decades: float
     update: float
     lag_decades: float
 
@@ -53,9 +55,14 @@ def depth_rows(
         updates = [track.update_ratio(index[u.parameter], skip=_SKIP) if u.parameter in index
                    else math.nan for u in path]
         later = [value for value in updates[1:] if math.isfinite(value)]
-        first, last = deltas.get(use.name, math.nan), deltas.get(path[-1].name, math.nan)
+        norms = [deltas.get(u.name, math.nan) for u in path]
+        whole = _decades(norms[0], norms[-1])
+        steps = [step for step in map(_decades, norms, norms[1:]) if not math.isnan(step)]
+        worst = min(steps, default=0.0)
+        # A gradient of zero is lost altogether, wherever that was.
+        elsewhere = whole - worst if math.isfinite(whole) else whole
         rows.append(DepthRow(
-            use.name, len(path) - 1, _decades(first, last), updates[0],
+            use.name, len(path) - 1, whole, elsewhere, updates[0],
             _decades(updates[0], max(later, default=math.nan)),
         ))
     return rows

@@ -36,6 +36,8 @@ LINEAR = (
 DEPTH = (
     _of("layer", "gradient_decades", "decades",
         "gradient at the layer's output over that at the end of its stretch"),
+    _of("layer", "gradient_decades_elsewhere", "decades",
+        "the same without the one layer at which the gradient shrinks most"),
     _of("layer", "gradient_decades_each", "decades", "the same for each of these layers or steps"),
     _of("layer", "update_lag_decades", "decades",
         "relative update over the largest one of the layers that follow"),

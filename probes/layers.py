@@ -118,7 +118,8 @@ def _note_depth(context: ProbeContext, run: ShortRun, rows: Sequence[DepthRow]) 
     for found in run.through_time:
         if found.plain and not math.isnan(found.decades):
             update = run.track.update_of(f"{found.layer}.")
-            row = DepthRow(found.layer, found.length, found.decades, update, 0.0)
+            row = DepthRow(
+                found.layer, found.length, found.decades, found.decades, update, 0.0)
             _note_way(context, row, f"{found.length} time steps", through_time=True)
     context.note.absent("no layer feeds another one directly", *names(quantities.DEPTH))
 
@@ -126,6 +127,7 @@ def _note_depth(context: ProbeContext, run: ShortRun, rows: Sequence[DepthRow]) 
 def _note_way(context: ProbeContext, row: DepthRow, way: str, *, through_time: bool) -> None:
     note = context.note
     note.measure("gradient_decades", row.gradient_decades, row.layer)
+    note.measure("gradient_decades_elsewhere", row.elsewhere_decades, row.layer)
     note.measure("update_lag_decades", row.lag_decades, row.layer)
     note.measure("relative_update", row.update, row.layer)
     note.measure("gradient_decades_each", row.gradient_decades / max(row.below, 1), row.layer)

@@ -85,9 +85,22 @@ def test_sigmoid_layers_lose_the_gradient_by_depth() -> None:
 
     # Each sigmoid layer passes a quarter, and default weights 1 / sqrt(3) of it.
     assert number(observation, "gradient_decades", "0") < -3.5
+    assert number(observation, "gradient_decades_elsewhere", "0") < -2.5
     assert number(observation, "update_lag_decades", "0") < -2
     assert number(observation, "layers_below", "0") == 6
     assert observation.value("always_positive", "1") is True
+
+
+def test_what_a_single_layer_takes_of_the_gradient_is_no_matter_of_depth() -> None:
+    class Faint(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return (x / 1e4).sigmoid()
+
+    observation = observed(lambda: nn.Sequential(
+        nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 32), Faint(), nn.Linear(32, 4)))
+
+    assert number(observation, "gradient_decades", "0") < -3.5
+    assert number(observation, "gradient_decades_elsewhere", "0") > -1
 
 
 def test_adam_moves_all_layers_alike() -> None:
