@@ -95,12 +95,16 @@ def _forks() -> multiprocessing.context.ForkServerContext:
 def _audit(path: Path, seed: int, budget: float, saved: Path, trouble: Path) -> None:
     """Audit a file in this process, and save the report or what went wrong."""
     from auditor.api import audit
+    from auditor.errors import AuditorError
 
     with open(os.devnull, "w") as nowhere:
         for stream in (1, 2):
             os.dup2(nowhere.fileno(), stream)
     try:
         report = audit(str(path), seed=seed, budget_seconds=budget)
+    except AuditorError as problem:
+        trouble.write_text(str(problem))
+        return
     except Exception:
         trouble.write_text(traceback.format_exc())
         return
