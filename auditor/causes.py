@@ -68,8 +68,9 @@ def _hides(item: Fired, name: str, severity: Severity) -> bool:
 
 def explain(fired: Sequence[Fired], scene: Scene) -> tuple[Finding, ...]:
     """Return the findings with causes and consequences, causes above what they explain."""
-    names = {item.rule.id: item for item in fired}
     spots = {item.rule.id: _Spot.of(item, scene) for item in fired}
+    fired = _restored(fired, spots, scene)
+    names = {item.rule.id: item for item in fired}
     causes = {
         item.rule.id: [
             name for name in dict.fromkeys(item.rule.causes)
@@ -129,9 +130,37 @@ class _Spot:
         return self.first is not None and other.last is not None and self.first < other.last
 
 
+def _restored(
+    fired: Sequence[Fired], spots: Mapping[str, _Spot], scene: Scene,
+) -> list[Fired]:
+    """Give a finding that was toned down to an information its weight back where it is needed.
+
+    That is where it alone explains how the fit comes out: a slow rate is worth a word, and a fault
+    where the model stays behind what simple means reach.
+    """
+    names = {item.rule.id: item for item in fired}
+    for item in sorted(fired, key=lambda item: item.order):
+        if item.finding.severity == "info" or item.rule.category != "fit":
+            continue
+        able = [cause for name in item.rule.causes if (cause := names.get(name)) is not None
+                and cause.rule is not item.rule and _can_explain(cause, item, spots)]
+        toned = [cause for cause in able
+                 if cause.finding.severity == "info" != cause.rule.severity
+                 and cause.rule.id not in scene.severities]
+        if toned and all(cause.finding.severity == "info" for cause in able):
+            severity = max(item.finding.severity, toned[0].rule.severity, key=SEVERITIES.index)
+            names[toned[0].rule.id] = replace(
+                toned[0], finding=replace(toned[0].finding, severity=severity))
+    return list(names.values())
+
+
 def _explains(cause: Fired, item: Fired, spots: Mapping[str, _Spot]) -> bool:
     if cause.finding.severity == "info" and item.finding.severity != "info":
         return False
+    return _can_explain(cause, item, spots)
+
+
+def _can_explain(cause: Fired, item: Fired, spots: Mapping[str, _Spot]) -> bool:
     if {cause.rule.for_each, item.rule.for_each} & {"run", "feature"}:
         return True
     if cause.rule.category != "activation" or item.rule.category not in _PASSED_ON:

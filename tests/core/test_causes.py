@@ -8,6 +8,7 @@ import pytest
 from sample_rules import LAYERS, Observed, observed, rule
 
 from auditor.diagnosis import Diagnosis, diagnose
+from auditor.finding import Severity
 from auditor.rule import Rule
 from auditor.scene import Scene
 
@@ -75,6 +76,31 @@ def test_an_info_finding_never_explains_a_worse_one(
     cause = rule("cause", "y > 0", severity=cause_is)
 
     assert explained(effect, cause, {"x": {"fc1": 1}, "y": {"fc1": 1}}) == related
+
+
+@pytest.mark.parametrize(("category", "effect_is", "usual", "set_to", "becomes"), [
+    ("fit", "warning", "error", {}, "warning"),
+    ("fit", "error", "warning", {}, "warning"),
+    ("fit", "info", "error", {}, "info"),
+    ("fit", "warning", "info", {}, "info"),
+    ("fit", "warning", "error", {"cause": "info"}, "info"),
+    ("gradient", "warning", "error", {}, "info"),
+])
+def test_a_cause_that_was_toned_down_gets_its_weight_back_where_it_alone_explains_the_fit(
+    category: str, effect_is: str, usual: str, set_to: dict[str, Severity], becomes: str,
+) -> None:
+    effect = rule("effect", category=category, severity=effect_is, causes="[cause, other]")
+    toned = {"severity_when": "{info: y > 0}"} if usual != "info" else {}
+    cause = rule("cause", "y > 0", severity=usual, **toned)
+    other = rule("other", "y > 1", severity="warning")
+    scene = Scene(layers=LAYERS, severities=set_to)
+
+    def severity(values: Observed) -> str:
+        found = diagnose([observed(values)], [effect, cause, other], scene)
+        return next(f.severity for f in found.findings if f.rule == "cause")
+
+    assert severity({"x": {"fc1": 1}, "y": {"fc1": 1}}) == becomes
+    assert severity({"x": {"fc1": 1}, "y": {"fc1": 2}}) == "info"
 
 
 def test_a_cause_that_did_not_fire_explains_nothing() -> None:
