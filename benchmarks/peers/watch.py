@@ -16,12 +16,14 @@ import warnings
 
 from auditor.loading import load
 
+from ..digits import read_once
 from .tools import TOOLS
 
 
 def main() -> None:
     """Answer every line of the input."""
     seconds = int(sys.argv[1])
+    read_once()
     for line in sys.stdin:
         name, file = line.rstrip("\n").split("\t")
         for tool in TOOLS:
