@@ -23,6 +23,8 @@ from ._samples import size_of
 _STEPS = 40
 _FEWEST_STEPS = 8
 _PASSES = 6
+# Dropouts that count together, and what is taken for one that drops nearly all.
+_STRONG, _NEARLY_ALL = 0.3, 0.99
 # Taken for the steps of an epoch where the loader does not say.
 _USUAL_EPOCH = 1000
 _NORMS = (BatchNorm, nn.LayerNorm, nn.GroupNorm, nn.modules.instancenorm._InstanceNorm)
@@ -44,6 +46,8 @@ class Regularization:
                  "layer"),
         Quantity("last_batch_size", "samples", "samples in the last batch of an epoch"),
         Quantity("dropout_p", "share", "probability with which values are dropped", "layer"),
+        Quantity("dropout_noise", "", "variance that all dropouts of 0.3 and more add to a signal "
+                 "that goes through them, p / (1 - p) each, over that of the signal"),
         Quantity("statistics_staleness", "", "distance of the running statistics from the "
                  "data's after the steps, in standard deviations or logarithms", "layer"),
         Quantity("statistics_horizon", "epochs", "epochs that the running statistics look back, "
@@ -90,6 +94,8 @@ def _structure(context: ProbeContext, bench: Bench) -> None:
         note.absent("nothing is dropped", "dropout_p")
     for path, p in listener.dropout.items():
         note.measure("dropout_p", p, path or "model")
+    strong = [min(p, _NEARLY_ALL) for p in listener.dropout.values() if p >= _STRONG]
+    note.measure("dropout_noise", sum(p / (1 - p) for p in strong))
 
 
 def _note_flags(context: ProbeContext, listener: BeforeNorms) -> None:

@@ -24,6 +24,8 @@ _SEEDS = 2
 _STEPS = 50
 _FEWEST_STEPS = 20
 _LOOKED_AT = 4
+# Together dropouts of a half may be too much for a net that bears one or two of them.
+_NOISY = 3.0
 # Below these a trial of so few steps cannot show anything: share dropped, share of the weights
 # decayed in a few hundred steps, decay against gradient.
 _DROPPED, _DECAYED, _PULLED = 0.6, 0.2, 0.3
@@ -66,7 +68,9 @@ class RegularizationOff:
     def _dropout(self, context: ProbeContext) -> None:
         highest = max((float(m.value) for o in context.earlier.values() for m in o.measurements
                        if m.name == "dropout_p"), default=0.0)
-        if highest < _DROPPED:
+        together = context.observed("dropout_noise")
+        noisy = isinstance(together, float) and together >= _NOISY
+        if highest < _DROPPED and not noisy:
             context.note.absent("nothing, or little, is dropped", "dropout_cost",
                                 "dropout_always_costs")
             return

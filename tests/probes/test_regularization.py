@@ -141,6 +141,18 @@ def test_strong_dropout_costs_and_mild_dropout_is_not_tried() -> None:
     assert "dropout_cost" in mild.absent
 
 
+@pytest.mark.parametrize(("dropouts", "noise", "tried"), [
+    ((0.5, 0.5, 0.5), 3.0, True), ((0.5, 0.5), 2.0, False), ((0.2,) * 20, 0.0, False),
+])
+def test_several_dropouts_add_up(
+    dropouts: tuple[float, ...], noise: float, tried: bool,
+) -> None:
+    audited = target(lambda: net(*(nn.Dropout(p) for p in dropouts)), (X - 5) / 3, Y)
+
+    assert number(observe("regularization", audited), "dropout_noise") == pytest.approx(noise)
+    assert ("dropout_cost" not in off(audited).absent) is tried
+
+
 @pytest.mark.parametrize(("decay", "costs"), [(100.0, True), (0.01, False)])
 def test_decay_costs_when_it_outweighs_the_gradient(decay: float, costs: bool) -> None:
     x = (X - 5) / 3
