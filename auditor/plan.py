@@ -111,10 +111,10 @@ def share_of_time(
 
     A look at the model gets several times what it asks for, since the steps of a watched pass
     cost more than plain ones and everything else builds on it. A look that trains takes half of
-    the room at most, so that where steps are slow something is left for the next one, and for
-    the trials. Each of these gets its part of what is left, of what it asks for itself and what
-    those after it take on most targets, though never below its minimum. Time that a probe does
-    not use goes to those after it.
+    the room at most, or what the looks after it leave of it on most targets, so that where steps
+    are slow something is left for the next one, and for the trials. Each of these gets its part
+    of what is left, of what it asks for itself and what those after it take on most targets,
+    though never below its minimum. Time that a probe does not use goes to those after it.
     """
     if math.isinf(seconds_left):
         return seconds_left
@@ -126,5 +126,6 @@ def share_of_time(
     generous = max(_MARGIN * now.expected, _LOOK_SHARE * budget_seconds)
     if now.probe.cost.trains and any(p.probe.cost.long for p in later):
         room = max(seconds_left - _FOR_TRIALS * budget_seconds, 0.0)
-        generous = min(generous, max(room / 2, min(minimum, room)))
+        others = sum(p.usual for p in later if not p.probe.cost.long)
+        generous = min(generous, max(room / 2, room - others, min(minimum, room)))
     return min(seconds_left, generous)

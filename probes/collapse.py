@@ -31,7 +31,8 @@ class Collapse:
 
     name: ClassVar[str] = "collapse"
     says: ClassVar[str] = "compares outputs over samples, before and after a few training steps"
-    cost: ClassVar[Cost] = Cost(steps=_STEPS + 1, minimum_steps=_FEWEST_STEPS + 1, trains=True)
+    cost: ClassVar[Cost] = Cost(
+        steps=_STEPS + 1, minimum_steps=_FEWEST_STEPS + 1, trains=True, usual=1)
     after: ClassVar[tuple[str, ...]] = ()
     yields: ClassVar[tuple[Quantity, ...]] = (
         Quantity("output_variation", "", "spread of the output over samples relative to its rms; "

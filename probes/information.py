@@ -36,7 +36,7 @@ class Information:
 
     name: ClassVar[str] = "information"
     says: ClassVar[str] = "tests whether the inputs tell the targets better than chance"
-    cost: ClassVar[Cost] = Cost(steps=_STEPS, trains=True)
+    cost: ClassVar[Cost] = Cost(steps=_STEPS, trains=True, usual=4)
     yields: ClassVar[tuple[Quantity, ...]] = (
         Quantity("target_is_constant", "", "all targets are the same", kind="flag"),
         Quantity("target_value", "", "that target", kind="text"),

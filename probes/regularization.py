@@ -35,7 +35,8 @@ class Regularization:
 
     name: ClassVar[str] = "regularization"
     says: ClassVar[str] = "looks at normalisation, dropout and weight decay"
-    cost: ClassVar[Cost] = Cost(steps=_STEPS + _PASSES, minimum_steps=1, trains=True)
+    cost: ClassVar[Cost] = Cost(
+        steps=_STEPS + _PASSES, minimum_steps=1, trains=True, usual=2)
     yields: ClassVar[tuple[Quantity, ...]] = (
         Quantity("bias_cancelled", "", "the bias is cancelled by the normalisation right after "
                  "the layer", "layer", "flag"),

@@ -28,7 +28,7 @@ class Standardised:
     name: ClassVar[str] = "standardised"
     says: ClassVar[str] = "short paired runs on the inputs as they are and on standardised ones"
     cost: ClassVar[Cost] = Cost(
-        steps=2 * _SEEDS * _STEPS, minimum_steps=2 * _SEEDS * _FEWEST_STEPS, trains=True)
+        steps=2 * _SEEDS * _STEPS, minimum_steps=2 * _SEEDS * _FEWEST_STEPS, trains=True, usual=0)
     yields: ClassVar[tuple[Quantity, ...]] = (
         Quantity("standardised_loss_ratio", "ratio",
                  "loss at the end of the run on standardised inputs over that on the inputs as "

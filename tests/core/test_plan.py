@@ -63,3 +63,13 @@ def test_looks_come_before_trials_and_a_probe_after_those_that_it_reads() -> Non
     assert longs == sorted(longs)
     for probe in probes:
         assert all(names.index(name) < names.index(probe.name) for name in probe.after)
+
+
+def test_a_look_that_trains_has_what_those_after_it_leave_on_most_targets() -> None:
+    plan = planned(0.06)
+    names = [one.probe.name for one in plan]
+    position = names.index("information")
+    given = share_of_time(plan[position], plan[position + 1:], 40.0, BUDGET)
+
+    assert plan[position].expected > 10.0
+    assert given == pytest.approx(40.0 - BUDGET / 2)
