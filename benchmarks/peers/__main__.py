@@ -50,7 +50,9 @@ def main() -> None:
     text = "\n".join([
         f"{datetime.date.today()}, torch {version('torch')}, Python {platform.python_version()}, "
         f"CPU ({os.cpu_count()} cores); {', '.join(PEERS)}."
-        + (f" Only members with {options.only!r} in their name." if options.only else ""), "",
+        + (f" Only members with {options.only!r} in their name." if options.only else "")
+        + (f" {options.per_rule} of each rule's faulty members, and one healthy member of each "
+           "kind." if options.per_rule else ""), "",
         table(members, answers)])
     print("\n" + text)
     if options.write:
@@ -71,13 +73,17 @@ def set_up(folder: Path) -> None:
 
 
 def few(members: Sequence[Member], most: int) -> list[Member]:
-    """Return the healthy members and the first faulty ones of each rule."""
+    """Return one healthy member of each kind and the first faulty ones of each rule.
+
+    Healthy twins of classical cases are of a few kinds only, and left out.
+    """
     seen: dict[str, int] = {}
     chosen = []
     for member in members:
         rule = member.roots[0] if member.roots else ""
         seen[rule] = seen.get(rule, 0) + 1
-        if member.healthy or seen[rule] <= most:
+        is_twin = member.healthy and member.name.startswith("case-")
+        if (member.healthy or seen[rule] <= most) and not is_twin:
             chosen.append(member)
     return chosen
 
