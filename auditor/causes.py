@@ -15,6 +15,9 @@ from auditor.scene import Scene, lineage
 # whole model: a scale or a gradient in both directions, data and wiring everywhere.
 _PASSED_ON: frozenset[Category] = frozenset({"activation", "initialization"})
 
+# What is said of these is an outcome, which something else explains.
+_OUTCOMES: frozenset[Category] = frozenset({"fit", "learning-rate"})
+
 
 @dataclass(frozen=True, slots=True)
 class Fired:
@@ -135,12 +138,12 @@ def _restored(
 ) -> list[Fired]:
     """Give a finding that was toned down to an information its weight back where it is needed.
 
-    That is where it alone explains how the fit comes out: a slow rate is worth a word, and a fault
-    where the model stays behind what simple means reach.
+    That is where it alone explains how the fit comes out, or that no rate learns: a slow rate is
+    worth a word, and a fault where the model stays behind what simple means reach.
     """
     names = {item.rule.id: item for item in fired}
     for item in sorted(fired, key=lambda item: item.order):
-        if item.finding.severity == "info" or item.rule.category != "fit":
+        if item.finding.severity == "info" or item.rule.category not in _OUTCOMES:
             continue
         able = [cause for name in item.rule.causes if (cause := names.get(name)) is not None
                 and cause.rule is not item.rule and _can_explain(cause, item, spots)]

@@ -81,12 +81,13 @@ def test_an_info_finding_never_explains_a_worse_one(
 @pytest.mark.parametrize(("category", "effect_is", "usual", "set_to", "becomes"), [
     ("fit", "warning", "error", {}, "warning"),
     ("fit", "error", "warning", {}, "warning"),
+    ("learning-rate", "error", "warning", {}, "warning"),
     ("fit", "info", "error", {}, "info"),
     ("fit", "warning", "info", {}, "info"),
     ("fit", "warning", "error", {"cause": "info"}, "info"),
     ("gradient", "warning", "error", {}, "info"),
 ])
-def test_a_cause_that_was_toned_down_gets_its_weight_back_where_it_alone_explains_the_fit(
+def test_a_cause_that_was_toned_down_gets_its_weight_back_where_it_alone_explains_an_outcome(
     category: str, effect_is: str, usual: str, set_to: dict[str, Severity], becomes: str,
 ) -> None:
     effect = rule("effect", category=category, severity=effect_is, causes="[cause, other]")
