@@ -39,7 +39,7 @@ test-wheel: $(VENV)/installed
 	    > "$$($(WHEEL)/venv/bin/python -c "import sysconfig; print(sysconfig.get_path('purelib'))")/lent.pth"
 	cp -R tests pyproject.toml $(WHEEL)/
 	cd $(WHEEL) && venv/bin/python -P -m pytest -q -n 2 -m "not zoo and not browser" \
-	    tests/reports tests/rules $(addprefix tests/core/test_,cli.py config.py init.py packfile.py pytest.py registry.py template.py)
+	    tests/reports tests/rules/test_cases.py $(addprefix tests/core/test_,cli.py config.py init.py packfile.py pytest.py registry.py template.py)
 
 # Some twenty quick members of the accuracy benchmark: fails where one was right and is no more.
 accuracy: $(VENV)/installed

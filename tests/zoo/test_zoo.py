@@ -30,7 +30,7 @@ def members() -> Iterator[Any]:
 
 
 @pytest.mark.zoo
-@pytest.mark.parametrize(("path", "expected", "quick"), members())
+@pytest.mark.parametrize(("path", "expected", "quick"), list(members()))
 def test_a_member_is_diagnosed(
     path: Path, expected: dict[str, Any], quick: bool, request: pytest.FixtureRequest,
 ) -> None:
