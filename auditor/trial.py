@@ -285,11 +285,22 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 def set_dropout(model: nn.Module, probability: float) -> None:
     """Set the probability of every dropout module, of RNNs' and attention's own dropout too."""
+    for module, name in _dropouts(model):
+        setattr(module, name, probability)
+
+
+def has_dropout(model: nn.Module) -> bool:
+    """Tell whether `set_dropout` finds a probability above zero."""
+    return any(getattr(module, name) > 0 for module, name in _dropouts(model))
+
+
+def _dropouts(model: nn.Module) -> Iterator[tuple[nn.Module, str]]:
+    """Yield each module that drops values, and the name of its probability."""
     for module in model.modules():
         if isinstance(module, nn.modules.dropout._DropoutNd):
-            module.p = probability
+            yield module, "p"
         elif isinstance(module, (nn.RNNBase, nn.MultiheadAttention)):
-            module.dropout = probability
+            yield module, "dropout"
 
 
 @lru_cache(maxsize=1)

@@ -12,7 +12,7 @@ from auditor.losscall import LossCalls
 from auditor.observation import Quantity, Series
 from auditor.probe import Cost, NotApplicable, ProbeContext
 from auditor.recorder import watching
-from auditor.trial import Bench, Changes
+from auditor.trial import Bench, Changes, has_dropout
 
 from ._memory import LEARNED, Marks, Try, attempt, marks_of
 from ._subset import subset
@@ -86,14 +86,23 @@ class _Attempts:
         if not self._passed(user):
             tries.append(self._try(changes, _LONGER))
         if not self._passed(tries[-1]):
-            without = self._try(replace(changes, dropout=0.0), _STEPS)
-            undecayed = self._try(replace(changes, weight_decay=0.0), _STEPS)
-            self._context.note.measure("passes_without_dropout", self._passed(without))
-            self._context.note.measure("passes_without_decay", self._passed(undecayed))
-            tries.append(without)
+            tries += self._without_brakes(changes)
         else:
             self._context.note.absent("the subset is learned as it is", *_CAUSES)
         self._note(user, tries, rate if len(tries) > 1 and rate is not None else self._user_lr())
+
+    def _without_brakes(self, changes: Changes) -> list[Try]:
+        """Try without dropout and without decay, where there is any; return the first of these."""
+        with seeded(self._context.seed):
+            bench = Bench(self._context.target)
+            brakes = (
+                (has_dropout(bench.model), replace(changes, dropout=0.0)),
+                (any(group.get("weight_decay") for group in bench.optimizer.param_groups),
+                 replace(changes, weight_decay=0.0)))
+        found = [self._try(without, _STEPS) if is_there else None for is_there, without in brakes]
+        for name, tried in zip(_CAUSES, found, strict=True):
+            self._context.note.measure(name, tried is not None and self._passed(tried))
+        return [tried for tried in found[:1] if tried is not None]
 
     def _suggested(self) -> float | None:
         value = self._context.observed("suggested_lr")

@@ -69,6 +69,16 @@ def test_zero_weights_learn_nothing_but_the_bias() -> None:
     assert seen.value("passes_without_dropout") is False
 
 
+def test_brakes_that_are_not_there_are_not_taken_off() -> None:
+    without, both = (observe("overfit", target(
+        lambda p=p: nn.Sequential(zeros(), nn.Dropout(p)), *samples(), lr=1e-2,  # type: ignore[misc]
+        optimizer=partial(torch.optim.AdamW, weight_decay=decay)))
+        for p, decay in ((0.0, 0.0), (0.1, 0.1)))
+
+    assert without.steps < both.steps
+    assert without.value("passes_without_decay") is both.value("passes_without_decay") is False
+
+
 def test_a_regression_is_measured_against_its_variance() -> None:
     x, _ = samples()
     y = x[:, :1] * x[:, 1:2]
