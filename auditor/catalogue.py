@@ -48,7 +48,9 @@ def probe_list() -> str:
     found = registry.probes()
     blocks = []
     for probe in found.items.values():
-        steps = f"about {probe.cost.steps} training steps" if probe.cost.steps else "no training"
+        steps = f"at most {probe.cost.steps} training steps" if probe.cost.steps else "no training"
+        if probe.cost.usual is not None:
+            steps += f", on most targets {probe.cost.usual}"
         names = ", ".join(quantity.name for quantity in probe.yields)
         blocks.append(f"{probe.name}: {probe.says} ({steps})\n"
                       + textwrap.fill(names, _WIDTH, initial_indent="  ",
