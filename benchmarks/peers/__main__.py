@@ -34,7 +34,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
     parser.add_argument("--setup", type=Path, help="make the peers' environment in this folder")
     parser.add_argument("--environment", type=Path, help="the folder that --setup made")
-    parser.add_argument("--only", default="", help="members whose name holds this text")
+    parser.add_argument("--only", default="", help="members whose name holds one of "
+                        "these texts, separated by commas")
     parser.add_argument("--per-rule", type=int, default=0, help="faulty members of each rule")
     parser.add_argument("--seconds", type=int, default=300, help="for one tool on one member")
     parser.add_argument("--write", action="store_true", help="keep the table in results.md")
@@ -44,13 +45,15 @@ def main() -> None:
     if options.setup:
         set_up(options.setup)
         return
-    members = [m for m in gather(options.results / "members") if options.only in m.name]
+    texts = options.only.split(",")
+    members = [m for m in gather(options.results / "members")
+               if any(text in m.name for text in texts)]
     members = few(members, options.per_rule) if options.per_rule else members
     answers = list(answered(members, options))
     text = "\n".join([
         f"{datetime.date.today()}, torch {version('torch')}, Python {platform.python_version()}, "
         f"CPU ({os.cpu_count()} cores); {', '.join(PEERS)}."
-        + (f" Only members with {options.only!r} in their name." if options.only else "")
+        + (f" Only members with {' or '.join(texts)} in their name." if options.only else "")
         + (f" {options.per_rule} of each rule's faulty members, and one healthy member of each "
            "kind." if options.per_rule else ""), "",
         table(members, answers)])
