@@ -15,8 +15,8 @@ from auditor.scene import Scene, lineage
 # whole model: a scale or a gradient in both directions, data and wiring everywhere.
 _PASSED_ON: frozenset[Category] = frozenset({"activation", "initialization"})
 
-# What is said of these is an outcome, which something else explains.
-_OUTCOMES: frozenset[Category] = frozenset({"fit", "learning-rate"})
+# How the fit comes out, and that no rate learns, are outcomes: they name no cause themselves.
+_NO_RATE = "no-learning-at-any-rate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,8 @@ def _restored(
     """
     names = {item.rule.id: item for item in fired}
     for item in sorted(fired, key=lambda item: item.order):
-        if item.finding.severity == "info" or item.rule.category not in _OUTCOMES:
+        is_outcome = item.rule.category == "fit" or item.rule.id == _NO_RATE
+        if item.finding.severity == "info" or not is_outcome:
             continue
         able = [cause for name in item.rule.causes if (cause := names.get(name)) is not None
                 and cause.rule is not item.rule and _can_explain(cause, item, spots)]

@@ -185,6 +185,12 @@ class ProbeContext:
                 return found
         return None
 
+    def number(self, name: str) -> float:
+        """Return a number that an earlier probe measured, or NaN, with which no limit is passed."""
+        found = self.observed(name)
+        is_number = isinstance(found, (int, float)) and not isinstance(found, bool)
+        return float(found) if is_number else math.nan  # type: ignore[arg-type]
+
 
 class Probe(Protocol):
     """An experiment.

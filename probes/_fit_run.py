@@ -61,6 +61,12 @@ class FitRun:
         return (top, floor) if top > floor else (floor + max(abs(top - floor), 1e-12), floor)
 
     @property
+    def level(self) -> float:
+        """The training loss at the last evaluation; 1 is the uninformed loss, 0 the floor."""
+        top, floor = self.scale
+        return (self.train[-1].loss - floor) / (top - floor)
+
+    @property
     def late_fall(self) -> float:
         """How far the training loss fell in the last third, as a share of the way."""
         top, floor = self.scale
@@ -140,13 +146,12 @@ def _is_worth_going_on(context: ProbeContext, run: FitRun, epoch: int, steps: in
 
 def _is_settled(context: ProbeContext, run: FitRun, epoch: int, steps: int) -> bool:
     """Tell whether the rest of the run would only confirm that all is well."""
-    top, floor = run.scale
-    swing = context.observed("loss_swing")
-    if isinstance(swing, float) and swing > _SWINGS:
+    if context.number("loss_swing") > _SWINGS:
         return False
     often = run.steps[-1] >= _OFTEN * epoch or steps < _ONCE * epoch
-    if not often or run.train[-1].loss - floor >= _NEARLY * (top - floor):
+    if not often or run.level >= _NEARLY:
         return False
+    top, floor = run.scale
     apart = _CLOSE * (top - floor)
     return not run.val or (
         abs(run.val[-1].loss - run.train[-1].loss) < apart
@@ -158,14 +163,8 @@ def _is_hopeless(context: ProbeContext, run: FitRun) -> bool:
 
     These are read where they were made; the run is as long as ever where they were not.
     """
-    top, floor = run.scale
-    if run.train[-1].loss - floor < _NOTHING * (top - floor):
-        return False
-    learned, behind, ratio = (
-        found if isinstance(found, float) else math.nan for found in (
-            context.observed("best_descent"), context.observed("lr_gap_least"),
-            context.observed("lr_ratio")))
-    return learned < _AT_ANY_RATE or (behind > _BEHIND and ratio >= _ABOVE)
+    behind = context.number("lr_gap_least") > _BEHIND and context.number("lr_ratio") >= _ABOVE
+    return run.level >= _NOTHING and (behind or context.number("best_descent") < _AT_ANY_RATE)
 
 
 def some(read: Sequence[Any], samples: int, most: int = MOST_BATCHES) -> list[Any]:

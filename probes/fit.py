@@ -105,10 +105,9 @@ def _note_decay(
     context: ProbeContext, bench: Bench, run: FitRun, epoch: int, read: Sequence[Any],
     end: Evaluation,
 ) -> None:
-    top, floor = run.scale
     note_decay(
         context, bench, lambda steps: epochs(context, steps, epoch), read, end, fall=run.late_fall,
-        level=(run.train[-1].loss - floor) / (top - floor), left=run.train[-1].loss - floor)
+        level=run.level, left=run.train[-1].loss - run.scale[1])
 
 
 def _note_modes(
@@ -153,12 +152,11 @@ def _note_shares(context: ProbeContext, bench: Bench, seen: Sequence[Any]) -> No
 
 def _note_run(context: ProbeContext, run: FitRun, epoch: int, seen: Sequence[Any]) -> None:
     note, last = context.note, run.train[-1]
-    top, floor = run.scale
     note.measure("fit_steps", run.steps[-1])
     note.measure("fit_scale_known", task.uninformed_loss(last.calls) is not None)
     note.measure("fit_epochs", run.steps[-1] / max(epoch, 1))
     note.measure("fit_train_loss", last.loss)
-    note.measure("fit_level", (last.loss - floor) / (top - floor))
+    note.measure("fit_level", run.level)
     note.measure("fit_late_fall", run.late_fall)
     if last.score_name:
         note.measure("fit_train_score", last.score)

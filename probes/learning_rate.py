@@ -188,8 +188,8 @@ class _Look:
 
     def _to_noise(self, pairs: Sequence[tuple[float, float]]) -> float:
         """Return the mean difference of the pairs over the spread between seeds."""
-        noise = self.context.observed("trial_seed_noise")
-        if not isinstance(noise, float) or not 0 < noise < math.inf:
+        noise = self.context.number("trial_seed_noise")
+        if not 0 < noise < math.inf:
             return math.inf
         return fmean(user - best for user, best in pairs) / noise
 

@@ -92,17 +92,20 @@ class _Attempts:
         self._note(user, tries, rate if len(tries) > 1 and rate is not None else self._user_lr())
 
     def _without_brakes(self, changes: Changes) -> list[Try]:
-        """Try without dropout and without decay, where there is any; return the first of these."""
+        """Try without dropout and without decay, where there is any; return the first try."""
+        note, found = self._context.note, []
         with seeded(self._context.seed):
             bench = Bench(self._context.target)
-            brakes = (
-                (has_dropout(bench.model), replace(changes, dropout=0.0)),
-                (any(group.get("weight_decay") for group in bench.optimizer.param_groups),
-                 replace(changes, weight_decay=0.0)))
-        found = [self._try(without, _STEPS) if is_there else None for is_there, without in brakes]
-        for name, tried in zip(_CAUSES, found, strict=True):
-            self._context.note.measure(name, tried is not None and self._passed(tried))
-        return [tried for tried in found[:1] if tried is not None]
+            drops = has_dropout(bench.model)
+            decays = any(group.get("weight_decay") for group in bench.optimizer.param_groups)
+        # Let go of before the tries make their own.
+        del bench
+        if drops:
+            found.append(self._try(replace(changes, dropout=0.0), _STEPS))
+        note.measure("passes_without_dropout", any(map(self._passed, found)))
+        note.measure("passes_without_decay", decays and self._passed(
+            self._try(replace(changes, weight_decay=0.0), _STEPS)))
+        return found
 
     def _suggested(self) -> float | None:
         value = self._context.observed("suggested_lr")

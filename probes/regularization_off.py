@@ -68,9 +68,7 @@ class RegularizationOff:
     def _dropout(self, context: ProbeContext) -> None:
         highest = max((float(m.value) for o in context.earlier.values() for m in o.measurements
                        if m.name == "dropout_p"), default=0.0)
-        together = context.observed("dropout_noise")
-        noisy = isinstance(together, float) and together >= _NOISY
-        if highest < _DROPPED and not noisy:
+        if highest < _DROPPED and not context.number("dropout_noise") >= _NOISY:
             context.note.absent("nothing, or little, is dropped", "dropout_cost",
                                 "dropout_always_costs")
             return

@@ -77,6 +77,7 @@ def audit_member(member: Member, seed: int, budget: float, folder: Path) -> Resu
     problem = trouble.read_text()[-2000:] if trouble.exists() else ""
     if process.is_alive():
         process.kill()
+        process.join()
         problem = "the audit did not end"
     elif process.exitcode:
         problem = problem or f"the process ended with {process.exitcode}"

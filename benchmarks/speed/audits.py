@@ -9,18 +9,14 @@ from statistics import median
 
 from auditor import audit
 
-from ..digits import read_once
-
 _ZOO = Path(__file__).resolve().parents[2] / "tests" / "zoo" / "lenet_zero"
 _TIMES = 3
 
 
 def table(names: list[str], *, seconds: float, device: str) -> str:
     """Audit each file three times and return a Markdown table; the files are always the same."""
-    import scipy.stats  # noqa: F401 (imports are not what is measured)
-    import torch._dynamo  # noqa: F401
+    from ..accuracy import warm  # noqa: F401 (imports are not what is measured)
 
-    read_once()
     lines = ["| audit | CPU s, each | CPU s, median | wall s, median | in training steps |",
              "|---|---|---|---|---|"]
     for said, file in (("healthy", "healthy.py"), ("sick, with trials of fixes", "constant.py")):
@@ -35,8 +31,7 @@ def table(names: list[str], *, seconds: float, device: str) -> str:
 def _measured(file: Path, device: str) -> tuple[float, float, float]:
     """Return CPU time with that of copies, wall time, and the share of training steps."""
     begin, used = time.perf_counter(), _used()
-    environment = audit(str(file), device=device).to_json()["environment"]
-    assert isinstance(environment, dict)
+    environment = audit(str(file), device=device).environment
     whole, training = environment["seconds"], environment["training_seconds"]
     assert isinstance(whole, float) and isinstance(training, float)
     return _used() - used, time.perf_counter() - begin, training / whole

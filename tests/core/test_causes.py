@@ -81,7 +81,8 @@ def test_an_info_finding_never_explains_a_worse_one(
 @pytest.mark.parametrize(("category", "effect_is", "usual", "set_to", "becomes"), [
     ("fit", "warning", "error", {}, "warning"),
     ("fit", "error", "warning", {}, "warning"),
-    ("learning-rate", "error", "warning", {}, "warning"),
+    ("no rate", "error", "warning", {}, "warning"),
+    ("learning-rate", "error", "warning", {}, "info"),
     ("fit", "info", "error", {}, "info"),
     ("fit", "warning", "info", {}, "info"),
     ("fit", "warning", "error", {"cause": "info"}, "info"),
@@ -90,7 +91,9 @@ def test_an_info_finding_never_explains_a_worse_one(
 def test_a_cause_that_was_toned_down_gets_its_weight_back_where_it_alone_explains_an_outcome(
     category: str, effect_is: str, usual: str, set_to: dict[str, Severity], becomes: str,
 ) -> None:
-    effect = rule("effect", category=category, severity=effect_is, causes="[cause, other]")
+    name = "no-learning-at-any-rate" if category == "no rate" else "effect"
+    category = category.replace("no rate", "learning-rate")
+    effect = rule(name, category=category, severity=effect_is, causes="[cause, other]")
     toned = {"severity_when": "{info: y > 0}"} if usual != "info" else {}
     cause = rule("cause", "y > 0", severity=usual, **toned)
     other = rule("other", "y > 1", severity="warning")
