@@ -15,18 +15,23 @@ import sys
 import tempfile
 import venv
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
+from queue import SimpleQueue
 
+from benchmarks.accuracy import kept
 from benchmarks.accuracy.gather import gather
 from benchmarks.accuracy.runner import Member
 
-from .score import Answer, table
+from .score import Answer, ours, table
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PEERS = ("torchtest2==0.1.0", "torch-audit==0.3.0", "torchmortem==0.1.1",
          "training-doctor==0.1.0", "torchdiag==0.1.0")
+# What a worker puts after its last answer.
+_END = ""
 
 
 def main() -> None:
@@ -38,6 +43,7 @@ def main() -> None:
                         "these texts, separated by commas")
     parser.add_argument("--per-rule", type=int, default=0, help="faulty members of each rule")
     parser.add_argument("--seconds", type=int, default=300, help="for one tool on one member")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--write", action="store_true", help="keep the table in results.md")
     parser.add_argument("--results", type=Path,
                         default=Path(tempfile.gettempdir()) / "auditor-peers")
@@ -56,7 +62,7 @@ def main() -> None:
         + (f" Only members with {' or '.join(texts)} in their name." if options.only else "")
         + (f" {options.per_rule} of each rule's faulty members, and one healthy member of each "
            "kind." if options.per_rule else ""), "",
-        table(members, answers)])
+        table(members, answers), ours(members, kept.read())])
     print("\n" + text)
     if options.write:
         (HERE / "results.md").write_text(text + "\n", encoding="utf-8")
@@ -93,33 +99,57 @@ def few(members: Sequence[Member], most: int) -> list[Member]:
 
 def answered(members: Sequence[Member], options: argparse.Namespace) -> Iterable[Answer]:
     """Yield the answers for all members; those that are known from an earlier run are kept."""
-    kept = options.results / "answers.jsonl"
-    kept.parent.mkdir(parents=True, exist_ok=True)
+    file = options.results / "answers.jsonl"
+    file.parent.mkdir(parents=True, exist_ok=True)
     wanted = {member.name: member for member in members}
-    known = [Answer(**json.loads(line)) for line in kept.read_text("utf-8").splitlines()] \
-        if kept.exists() else []
+    known = [Answer(**json.loads(line)) for line in file.read_text("utf-8").splitlines()] \
+        if file.exists() else []
     yield from (answer for answer in known if answer.member in wanted)
     done = {answer.member for answer in known}
-    lines = "".join(f"{m.name}\t{m.path}\n" for m in members if m.name not in done)
-    if not lines:
+    asked = [f"{m.name}\t{m.path}\n" for m in members if m.name not in done]
+    if not asked:
         return
     if not options.environment:
         raise SystemExit("Members are left to run: name the peers' folder with --environment.")
+    with file.open("a", encoding="utf-8") as keep:
+        for line in _watched(asked, options):
+            keep.write(line)
+            keep.flush()
+            answer = Answer(**json.loads(line))
+            print(f"{answer.member} {answer.tool} {answer.problem or answer.kinds}", flush=True)
+            yield answer
+
+
+def _watched(asked: Sequence[str], options: argparse.Namespace) -> Iterable[str]:
+    """Yield what the peers answer; each worker is a process that has a part of the members."""
+    answers: SimpleQueue[str] = SimpleQueue()
+    with ThreadPoolExecutor(options.workers) as pool:
+        parts = [pool.submit(_watch, asked[first::options.workers], options, answers)
+                 for first in range(options.workers)]
+        for _ in parts:
+            yield from iter(answers.get, _END)
+        for part in parts:
+            part.result()
+
+
+def _watch(
+    asked: Sequence[str], options: argparse.Namespace, answers: SimpleQueue[str],
+) -> None:
+    """Put the lines that one process answers with, and `_END` after the last one."""
     command = [options.environment / "bin" / "python", "-m", "benchmarks.peers.watch",
                str(options.seconds)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    with tempfile.TemporaryFile("w+") as asked, kept.open("a", encoding="utf-8") as keep:
-        asked.write(lines)
-        asked.seek(0)
-        with subprocess.Popen(command, stdin=asked, stdout=subprocess.PIPE, text=True,
-                              env=environment, cwd=ROOT) as process:
-            assert process.stdout is not None
-            for line in process.stdout:
-                keep.write(line)
-                keep.flush()
-                answer = Answer(**json.loads(line))
-                print(f"{answer.member} {answer.tool} {answer.problem or answer.kinds}", flush=True)
-                yield answer
+    try:
+        with tempfile.TemporaryFile("w+") as lines:
+            lines.writelines(asked)
+            lines.seek(0)
+            with subprocess.Popen(command, stdin=lines, stdout=subprocess.PIPE, text=True,
+                                  env=environment, cwd=ROOT) as process:
+                assert process.stdout is not None
+                for line in process.stdout:
+                    answers.put(line)
+    finally:
+        answers.put(_END)
 
 
 if __name__ == "__main__":

@@ -65,3 +65,23 @@ def test_messages_of_peers_stand_for_rules_that_exist() -> None:
     for tool, kinds in meanings().items():
         for kind, named in kinds.items():
             assert set(named) <= rules, (tool, kind)
+
+
+def test_the_peers_table_ends_with_what_the_auditor_said_of_the_same_members() -> None:
+    from benchmarks.accuracy.runner import Member
+    from benchmarks.peers.score import ours
+
+    here = Path("model.py")
+    members = [Member("sound", here), Member("alarmed", here), Member("sick", here, ("dying-relu",)),
+               Member("missed", here, ("dying-relu",)), Member("told", here, ("batch-too-large",)),
+               Member("not-audited", here, ("dying-relu",))]
+    kept = {
+        "sound#0": {"right": True, "roots": [], "seconds": 1.0},
+        "alarmed#0": {"right": False, "roots": ["lr-too-high"], "seconds": 2.0},
+        "sick#0": {"right": True, "roots": ["dying-relu"], "seconds": 3.0},
+        "missed#0": {"right": False, "roots": [], "seconds": 4.0},
+        "told#0": {"right": True, "roots": [], "seconds": 5.0},
+    }
+
+    assert ours(members, kept) == (
+        "| auditor | 2 | 1 | 3 | 1 | 0.67 | 0.67 | 0.50 | 2 | 0 | 3.0 (wall) |")
