@@ -72,7 +72,8 @@ def test_the_peers_table_ends_with_what_the_auditor_said_of_the_same_members() -
     from benchmarks.peers.score import ours
 
     here = Path("model.py")
-    members = [Member("sound", here), Member("alarmed", here), Member("sick", here, ("dying-relu",)),
+    members = [Member("sound", here), Member("alarmed", here),
+               Member("sick", here, ("dying-relu",)),
                Member("missed", here, ("dying-relu",)), Member("told", here, ("batch-too-large",)),
                Member("not-audited", here, ("dying-relu",))]
     kept = {
