@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Literal, TypeAlias
 
 Node: TypeAlias = Any
-# A residual is a sum with what the branch began with: that carries on what the branch loses.
+# A residual sum or concatenation has what the branch began with on its other side: that carries on
+# what the branch loses.
 End: TypeAlias = Literal["output", "join", "residual", "normalisation", "gate"]
 # A residual branch has fewer nodes.
 _BRANCH = 400
@@ -32,10 +33,11 @@ class AutogradGraph:
 
     def __init__(
         self, root: Node, layers: Mapping[Node, object], sources: set[Node], joins: set[Node],
-        dropouts: set[Node],
+        dropouts: set[Node], with_data: Collection[Node] = (),
     ) -> None:
         self.children: dict[Node, list[Node]] = defaultdict(list)
         self._layers, self._joins, self._dropouts = layers, joins, dropouts
+        self._with_data = with_data
         order = list(_postorder(root)) if root is not None else []
         self._carries: set[Node] = set()
         for node in order:
@@ -96,26 +98,43 @@ class AutogradGraph:
 
     def end(self, node: Node) -> End:
         """Say what becomes of the output of a layer that feeds no other layer alone."""
+        found: End = "output"
         waiting, seen = list(self.readers(node)), set()
         while waiting:
             reader = waiting.pop()
-            if reader in seen:
+            if reader in seen or reader in self._layers:
                 continue
             seen.add(reader)
-            if is_normalisation(reader):
+            if found == "output" and is_normalisation(reader):
                 return "normalisation"
+            if self._is_residual(reader):
+                return "residual"
             if len(self.carrying(reader)) > 1 or reader in self._joins:
-                if self._is_product(reader):
-                    return "gate"
-                return "residual" if self._is_residual(reader) else "join"
+                if not self._is_product(reader):
+                    return "join" if found == "output" else found
+                # What was weighed in a branch may be what the branch adds.
+                found = "gate"
             waiting.extend(self.children[reader])
-        return "output"
+        return found
 
     def _is_residual(self, node: Node) -> bool:
-        """Tell whether a sum's one side was made from the other one."""
-        sides = self.carrying(node)
-        return len(sides) == 2 and node.name().startswith("Add") and (
-            _comes_from(sides[0], sides[1]) or _comes_from(sides[1], sides[0]))
+        """Tell whether one side of a sum or a concatenation carries on what the other began with.
+
+        That is so where it was made from the same without a layer; or it is data of full size.
+        """
+        if not node.name().startswith(("Add", "Cat")):
+            return False
+        made_from = {side: _behind(side) for side in self.carrying(node)}
+        return node in self._with_data or any(
+            earlier in made_from[side] for other in made_from for earlier in self._passed_on(other)
+            for side in made_from if side is not other)
+
+    def _passed_on(self, node: Node) -> Iterator[Node]:
+        """Yield a node and those whose data it has, through neither a layer nor a join."""
+        yield node
+        while node not in self._layers and len(before := self.carrying(node)) == 1:
+            node = before[0]
+            yield node
 
     def _is_product(self, node: Node) -> bool:
         joins = len(self.carrying(node)) > 1 or node in self._joins
@@ -143,17 +162,15 @@ class AutogradGraph:
                 waiting.extend(self.children[reader])
 
 
-def _comes_from(node: Node, other: Node) -> bool:
-    """Tell whether a node was computed from another one, a few hundred nodes before it."""
+def _behind(node: Node) -> set[Node]:
+    """Return a node and what it was computed from, a few hundred nodes back."""
     waiting, seen = [node], {node}
     for current in waiting:
-        if current is other:
-            return True
         for parent, _ in current.next_functions:
             if parent is not None and parent not in seen and len(seen) < _BRANCH:
                 seen.add(parent)
                 waiting.append(parent)
-    return False
+    return seen
 
 
 def is_normalisation(node: Node) -> bool:

@@ -134,6 +134,7 @@ class LayerGraph:
         self._sources: dict[LayerUse, Node] = {}
         self._dropouts: set[Node] = set()
         self._joins: set[Node] = set()
+        self._with_data: set[Node] = set()
 
     @property
     def layers(self) -> list[LayerUse]:
@@ -164,6 +165,8 @@ class LayerGraph:
                 self._dropouts.add(output.grad_fn)
             elif call.function in functions.JOINS and self._joins_branches(call):
                 self._joins.add(output.grad_fn)
+                if _joins_data(call):
+                    self._with_data.add(output.grad_fn)
             layout = functions.WEIGHTED.get(call.function)
             if layout is not None:
                 self._note_layer(call, layout)
@@ -176,7 +179,7 @@ class LayerGraph:
     def connect(self, loss: Tensor) -> None:
         """Say which layer feeds which; call it once, before the backward pass."""
         graph = AutogradGraph(loss.grad_fn, self._made, set(self._sources.values()), self._joins,
-                              self._dropouts)
+                              self._dropouts, self._with_data)
         for use in self.layers:
             self._connect(use, graph)
         for node, call in self._called.items():
@@ -190,7 +193,8 @@ class LayerGraph:
             if not use.after and node in graph.children:
                 use.ends = graph.end(node)
             use.rescaled = use.rescaled or graph.rescaled(node)
-        for kept in (self._made, self._called, self._sources, self._dropouts, self._joins):
+        for kept in (self._made, self._called, self._sources, self._dropouts, self._joins,
+                     self._with_data):
             kept.clear()
 
     def let_go(self) -> None:
@@ -290,6 +294,13 @@ def _measure_delta(
     listening = graph()
     if listening is not None:
         listening._measure(use, "delta", torch.linalg.vector_norm(gradient.detach().float()))
+
+
+def _joins_data(call: Call) -> bool:
+    """Tell whether something with a value for each sample, but no graph, is joined: input data."""
+    size = call.output.shape[:1]
+    return any(not t.requires_grad and t.dim() == call.output.dim() and t.shape[:1] == size
+               for t in tensors_in((call.args, call.kwargs)))
 
 
 def _name(path: str, parameter: str) -> str:

@@ -60,6 +60,8 @@ class InitialLoss:
         ratios = [start.ratio for start in found]
         if not all(map(math.isfinite, ratios)):
             raise NotApplicable("the loss is not finite at the start")
+        if _makes_its_targets(found):
+            raise NotApplicable("the model makes its own targets")
         spread = statistics.pstdev(ratios)
         note.measure("initial_loss_ratio", statistics.fmean(ratios), spread=spread,
                      samples=len(ratios))
@@ -93,6 +95,8 @@ class _Start(NamedTuple):
 def _start(context: ProbeContext, stored: Sequence[Any], seed: int) -> _Start:
     with seeded(seed):
         bench = Bench(context.target)
+    # Noise that is drawn in a step is the same for all initialisations.
+    with seeded(context.seed):
         seen = watch_losses(bench, stored).seen
         if seen:
             calls = _main_calls(seen, len(stored))
@@ -104,6 +108,18 @@ def _start(context: ProbeContext, stored: Sequence[Any], seed: int) -> _Start:
     if not losses or reference is None or not reference > 0:
         raise NotApplicable("for this loss it is not known what an uninformed model gets")
     return _Start(statistics.fmean(losses), reference, calls)
+
+
+def _makes_its_targets(found: Sequence[_Start]) -> bool:
+    """Tell whether other weights give other targets: those of a target network, or of a teacher.
+
+    They move with the model, so that the best constant for those of the start says nothing.
+    """
+    first, *others = ([call.target for call in start.calls] for start in found)
+    return any(
+        one is not None and two is not None and one.is_floating_point() and one.shape == two.shape
+        and not torch.allclose(one, two, rtol=1e-3, equal_nan=True)
+        for other in others for one, two in zip(first, other, strict=False))
 
 
 def _distance_from_one(ratio: float) -> float:

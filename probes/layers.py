@@ -66,6 +66,9 @@ def _start_deltas(run: ShortRun) -> dict[str, float]:
 def _note_activations(context: ProbeContext, run: ShortRun) -> None:
     uses = {use.subject: use for use in run.start.activations}
     fed = fed_variation(run.start.layers)
+    # A softmax over many is flat wherever it is even; a normalisation undoes that.
+    undone = {call for layer in run.start.layers if layer.ends == "normalisation"
+              for call in layer.activations if call.activation.family == "softmax"}
     for subject, record in run.statistics.records.items():
         use = uses.get(subject)
         if use is None or not use.hidden:
@@ -74,6 +77,8 @@ def _note_activations(context: ProbeContext, run: ShortRun) -> None:
         if subject in run.dead_at_start and not record.constant_input:
             _note_rectifier(context, run, subject, record)
         if not use.gates:
+            if use not in undone:
+                _note_flatness(context, subject, record)
             _note_shape(context, subject, record, use, fed.get(subject, math.inf))
     note = context.note
     note.absent("no hidden layer ends in a ReLU", *names(quantities.RECTIFIERS))
@@ -93,14 +98,18 @@ def _note_rectifier(
     note.measure("rectifier_units", record.units, subject)
 
 
-def _note_shape(
-    context: ProbeContext, subject: str, record: ActivationRecord, use: ActivationUse, fed: float,
-) -> None:
+def _note_flatness(context: ProbeContext, subject: str, record: ActivationRecord) -> None:
     note = context.note
     if record.activation.saturates and record.flat:
         note.measure("flat_share", record.flat[-1], subject)
         note.measure("flat_share_at_start", record.flat[0], subject)
         note.measure("mean_slope", record.slope[-1], subject)
+
+
+def _note_shape(
+    context: ProbeContext, subject: str, record: ActivationRecord, use: ActivationUse, fed: float,
+) -> None:
+    note = context.note
     if record.activation.family == "bounded" and record.mean:
         note.measure("always_positive", use.activation.low >= 0, subject)
         ratio = record.mean[-1] / record.rms[-1] if record.rms[-1] else math.nan

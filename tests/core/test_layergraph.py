@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -227,7 +228,41 @@ def test_a_sum_with_data_or_a_frozen_branch_is_a_join() -> None:
     layers = _by_name(_graph(Adapter(), torch.randn(3, 4)))
 
     assert layers["head"].before is None and layers["head"].begins == "join"
-    assert layers["up"].ends == "join"
+    # The frozen branch carries the signal on.
+    assert layers["up"].ends == "residual"
+
+
+@pytest.mark.parametrize(("kind", "ends"), [
+    ("weighed", "residual"), ("beside what it began with", "residual"), ("beside data", "residual"),
+    ("beside another layer", "join"), ("a table added", "join"), ("gate of a layer", "gate"),
+])
+def test_what_carries_on_beside_a_branch_is_seen_through_products_and_concatenations(
+    kind: str, ends: str,
+) -> None:
+    class Branch(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.norm = nn.Linear(4, 4), nn.LayerNorm(4)
+            self.branch, self.other = nn.Linear(4, 4), nn.Linear(4, 4)
+            self.head = nn.Linear(8 if kind.startswith("beside") else 4, 2)
+            self.table = torch.randn(4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            base = self.first(x)
+            found = torch.tanh(self.branch(base))
+            ways: dict[str, Callable[[], Tensor]] = {
+                "weighed": lambda: base + found * base.sum(1, keepdim=True),
+                "beside what it began with": lambda: torch.cat([self.norm(base), found], 1),
+                "beside data": lambda: torch.cat([x, found], 1),
+                "beside another layer": lambda: torch.cat([self.other(base), found], 1),
+                "a table added": lambda: found + self.table,
+                "gate of a layer": lambda: found * self.other(base),
+            }
+            return self.head(ways[kind]())  # type: ignore[no-any-return]
+
+    layers = _by_name(_graph(Branch(), torch.randn(3, 4)))
+
+    assert layers["branch"].ends == ends
 
 
 def test_a_constant_factor_behind_a_layer_is_noted() -> None:

@@ -67,6 +67,9 @@ def test_a_hidden_softmax_is_flat_and_weights_of_an_attention_are_not_judged() -
     assert number(hidden, "mean_slope", "1") < 0.1
     assert hidden.value("always_positive", "1") is None
     assert observed(Attention).value("flat_share", ":softmax") is None
+    normalised = observed(lambda: nn.Sequential(
+        nn.Linear(32, 128), nn.Softmax(dim=1), nn.Linear(128, 4), nn.BatchNorm1d(4)))
+    assert normalised.value("flat_share", "1") is None
 
 
 def test_output_probabilities_are_not_judged() -> None:

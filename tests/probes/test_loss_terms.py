@@ -248,3 +248,30 @@ def test_an_encoder_that_the_step_calls_alone_is_watched() -> None:
 
 def test_a_classifier_has_no_embeddings_to_judge() -> None:
     assert observe("embedding", target(linear, X, CLASSES)).status == "not-applicable"
+
+
+@pytest.mark.parametrize("bootstrapped", [True, False])
+def test_targets_that_the_model_makes_itself_are_not_compared_with_a_constant(
+    bootstrapped: bool,
+) -> None:
+    class Values(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.online, self.target = nn.Linear(10, 1), nn.Linear(10, 1)
+            self.target.requires_grad_(False)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.online(x)  # type: ignore[no-any-return]
+
+    def step(model: Any, batch: Any) -> Tensor:
+        with torch.no_grad():
+            noise = torch.rand(len(batch[0]), 1)
+            ahead = model.target(batch[0].roll(1, 0)) if bootstrapped else noise
+        return F.mse_loss(model(batch[0]), 10 + 0.01 * ahead)
+
+    observation = observe("initial_loss", target(
+        Values, X, CLASSES, compute=WithTrainingStep(step), batch_size=64, shuffle=False))
+
+    ratio = observation.value("initial_loss_ratio")
+    assert ratio is None if bootstrapped else float(ratio or 0) > 30
+    assert ("its own targets" in observation.reason) is bootstrapped
