@@ -8,8 +8,8 @@ from typing import Any, Literal, TypeAlias
 
 Node: TypeAlias = Any
 # A residual sum or concatenation has what the branch began with on its other side: that carries on
-# what the branch loses.
-End: TypeAlias = Literal["output", "join", "residual", "normalisation", "gate"]
+# what the branch loses. In another sum a branch of other layers may.
+End: TypeAlias = Literal["output", "join", "sum", "residual", "normalisation", "gate"]
 # A residual branch has fewer nodes.
 _BRANCH = 400
 
@@ -111,11 +111,15 @@ class AutogradGraph:
                 return "residual"
             if len(self.carrying(reader)) > 1 or reader in self._joins:
                 if not self._is_product(reader):
-                    return "join" if found == "output" else found
+                    return self._joined(reader) if found == "output" else found
                 # What was weighed in a branch may be what the branch adds.
                 found = "gate"
             waiting.extend(self.children[reader])
         return found
+
+    def _joined(self, node: Node) -> End:
+        is_sum = node.name().startswith("Add") and len(self.carrying(node)) > 1
+        return "sum" if is_sum else "join"
 
     def _is_residual(self, node: Node) -> bool:
         """Tell whether one side of a sum or a concatenation carries on what the other began with.

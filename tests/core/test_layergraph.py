@@ -234,7 +234,8 @@ def test_a_sum_with_data_or_a_frozen_branch_is_a_join() -> None:
 
 @pytest.mark.parametrize(("kind", "ends"), [
     ("weighed", "residual"), ("beside what it began with", "residual"), ("beside data", "residual"),
-    ("beside another layer", "join"), ("a table added", "join"), ("gate of a layer", "gate"),
+    ("beside another layer", "join"), ("a table added", "join"), ("a layer added", "sum"),
+    ("gate of a layer", "gate"),
 ])
 def test_what_carries_on_beside_a_branch_is_seen_through_products_and_concatenations(
     kind: str, ends: str,
@@ -256,6 +257,7 @@ def test_what_carries_on_beside_a_branch_is_seen_through_products_and_concatenat
                 "beside data": lambda: torch.cat([x, found], 1),
                 "beside another layer": lambda: torch.cat([self.other(base), found], 1),
                 "a table added": lambda: found + self.table,
+                "a layer added": lambda: found + self.other(base),
                 "gate of a layer": lambda: found * self.other(base),
             }
             return self.head(ways[kind]())  # type: ignore[no-any-return]
