@@ -21,6 +21,7 @@ from auditor.autogradgraph import RESHAPES, AutogradGraph, End, Node, is_normali
 from auditor.functions import Activation
 from auditor.recorder import Call, tensors_in
 from auditor.spread import rms, spread
+from auditor.weightedcall import fan_in, is_grouped, layer_name, operands
 
 Break: TypeAlias = Literal["start", "join", "normalisation"]
 
@@ -209,18 +210,18 @@ class LayerGraph:
         return len(branches) > 1
 
     def _note_layer(self, call: Call, layout: str) -> None:
-        operands = _operands(call, layout)
-        if operands is None:
+        found = operands(call, layout)
+        if found is None:
             return
-        x, weight, bias = operands
+        x, weight, bias = found
         parameter = self._names.get(id(weight), "")
         if layout in ("in-out", "addmm") and (not parameter or weight.dim() != 2):
             return
         use = LayerUse(
-            _name(call.path, parameter), len(self._layers), layout,
+            layer_name(call.path, parameter), len(self._layers), layout,
             weight.detach(), None if bias is None else bias.detach(),
-            parameter, call.module, _fan_in(weight, layout, call.module),
-            trainable=bool(weight.requires_grad), grouped=_is_grouped(weight, layout, x),
+            parameter, call.module, fan_in(weight, layout, call.module),
+            trainable=bool(weight.requires_grad), grouped=is_grouped(weight, layout, x),
         )
         if self._sizes:
             self._measure(use, "weight_rms", rms(weight.detach()))
@@ -301,37 +302,3 @@ def _joins_data(call: Call) -> bool:
     size = call.output.shape[:1]
     return any(not t.requires_grad and t.dim() == call.output.dim() and t.shape[:1] == size
                for t in tensors_in((call.args, call.kwargs)))
-
-
-def _name(path: str, parameter: str) -> str:
-    """Return the module's path, or the parameter's name where a module holds several weights."""
-    return path if path and parameter.rpartition(".")[2] in ("", "weight") else parameter or path
-
-
-def _operands(call: Call, layout: str) -> tuple[Tensor, Tensor, Tensor | None] | None:
-    """Return input, weight and bias of a call, or None for one that is spelled otherwise."""
-    found = [value for value in (*call.args, *call.kwargs.values()) if isinstance(value, Tensor)]
-    if len(found) < 2:
-        return None
-    if layout == "addmm":
-        return (found[1], found[2], found[0]) if len(found) == 3 else None
-    x, weight, *rest = found
-    if layout == "lookup" and not weight.is_floating_point():
-        x, weight = weight, x
-    return x, weight, rest[0] if rest and layout != "lookup" else None
-
-
-def _is_grouped(weight: Tensor, layout: str, x: Tensor) -> bool:
-    channels = 1 - weight.dim()
-    return layout == "out-in" and weight.dim() > 2 and x.shape[channels] != weight.shape[1]
-
-
-def _fan_in(weight: Tensor, layout: str, module: nn.Module | None) -> int:
-    if layout in ("in-out", "addmm"):
-        return weight.shape[0]
-    if layout == "lookup":
-        return 1
-    if layout == "transposed":
-        strides = math.prod(getattr(module, "stride", (1,)))
-        return max(1, weight.shape[0] * weight[0, 0].numel() // strides)
-    return weight[0].numel()
