@@ -28,7 +28,8 @@ QUANTITIES: tuple[Quantity, ...] = (
     Quantity("order_explained", "share", "variance of the target between batches, beyond chance"),
     Quantity("order_drawing", "", "how the loader draws its samples", kind="text"),
     Quantity("rarest_class_evenness", "share",
-             "share of the rarest class over 1/C, at the upper end of its interval"),
+             "share of the rarest class, or of several together, over an equal share, at the upper "
+             "end of its interval"),
     Quantity("rarest_class_share", "share", "share of the rarest class"),
     Quantity("rarest_class", "", "number of the rarest class"),
     Quantity("class_count", "", "classes seen"),

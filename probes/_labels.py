@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import torch
@@ -27,7 +28,8 @@ class Rarity:
     Attributes:
         label: Its number.
         share: Of the samples.
-        evenness: Share relative to equal shares, at the upper end of its 95 % interval.
+        evenness: Share relative to equal shares, at the upper end of its 95 % interval; of the
+            rarest classes together where that is less, up to half of all.
         weights: Inverse frequencies, 1 on average over the samples.
         unseen: Classes that training never sees: only the validation samples hold them, or class 0
             where the labels are 1 to C - 1 for C outputs.
@@ -108,6 +110,11 @@ def rarity(labels: Tensor, val: Tensor | None, outputs: int = 0) -> Rarity | Non
         return None
     rarest = 0 if unseen else int(counts.min())
     label = unseen[0] if unseen else int(names[counts.argmin()])
-    upper = float(special.betaincinv(rarest + 1, total - rarest, 1 - _ERROR / classes))
+    # Several rare classes together tell more than the rarest of them alone.
+    alone = sorted([0] * len(unseen) + counts.tolist())[: max(1, classes // 2)]
+    together = list(itertools.accumulate(alone))
+    evenness = min(
+        float(special.betaincinv(seen + 1, total - seen, 1 - _ERROR / classes)) * classes / many
+        for many, seen in enumerate(together, 1))
     weights = tuple((total / (len(names) * counts.double())).tolist())
-    return Rarity(label, rarest / total, upper * classes, weights, tuple(unseen), from_one)
+    return Rarity(label, rarest / total, evenness, weights, tuple(unseen), from_one)

@@ -194,6 +194,17 @@ def test_one_class_in_fifty_is_rare_and_one_in_ten_is_not() -> None:
     assert number(usual, "rarest_class_evenness") > 0.15
 
 
+def test_several_rare_classes_tell_together_what_one_of_them_cannot() -> None:
+    x = torch.randn(740, FEATURES, generator=torch.Generator().manual_seed(1))
+    five = torch.cat([torch.arange(15) % 5, 5 + torch.arange(725) % 5])
+    one = torch.cat([torch.zeros(3, dtype=torch.long), 1 + torch.arange(737) % 9])
+    rare, alone = (number(looked_at(x, y, make_model=lambda: mlp(10)), "rarest_class_evenness")
+                   for y in (five, one))
+
+    assert rare < 0.1
+    assert alone > 0.15
+
+
 @pytest.mark.parametrize(("outputs", "first", "loss_fn", "missing"), [
     (CLASSES + 1, 1, nn.CrossEntropyLoss(), True),
     (CLASSES + 1, 0, nn.CrossEntropyLoss(), False),
