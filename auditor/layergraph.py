@@ -181,8 +181,11 @@ class LayerGraph:
         """Say which layer feeds which; call it once, before the backward pass."""
         graph = AutogradGraph(loss.grad_fn, self._made, set(self._sources.values()), self._joins,
                               self._dropouts, self._with_data)
+        # What is computed and not used says nothing of the layers that it reads.
+        used = {use for node, use in self._made.items() if node in graph.children}
         for use in self.layers:
-            self._connect(use, graph)
+            if use in used:
+                self._connect(use, graph)
         for node, call in self._called.items():
             call.hidden = node in graph.feeding
             gates = graph.weighs if call.activation.family == "softmax" else graph.multiplied

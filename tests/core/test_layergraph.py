@@ -267,6 +267,25 @@ def test_what_carries_on_beside_a_branch_is_seen_through_products_and_concatenat
     assert layers["branch"].ends == ends
 
 
+def test_a_layer_whose_output_is_not_used_reads_nothing() -> None:
+    class Last(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.branch = nn.Linear(4, 4), nn.Linear(4, 4)
+            self.idle, self.head = nn.Linear(4, 1), nn.Linear(8, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            base = self.first(x)
+            found = torch.relu(self.branch(base))
+            self.idle(found)
+            return self.head(torch.cat([base, found], 1))  # type: ignore[no-any-return]
+
+    layers = _by_name(_graph(Last(), torch.randn(3, 4)))
+
+    assert layers["branch"].after == [] and layers["branch"].ends == "residual"
+    assert layers["idle"].before is None
+
+
 def test_a_constant_factor_behind_a_layer_is_noted() -> None:
     class Scaled(nn.Module):
         def __init__(self) -> None:
