@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 Node: TypeAlias = Any
 # A residual sum or concatenation has what the branch began with on its other side: that carries on
-# what the branch loses. In another sum a branch of other layers may.
+# what the branch loses. In another sum, a branch of other layers or the data may.
 End: TypeAlias = Literal["output", "join", "sum", "residual", "normalisation", "gate"]
 # A residual branch has fewer nodes.
 _BRANCH = 400
@@ -96,8 +96,14 @@ class AutogradGraph:
         """Tell whether a layer's output is multiplied with a constant before anything else."""
         return any(self.scales(reader) for reader in self.readers(node))
 
-    def end(self, node: Node) -> End:
-        """Say what becomes of the output of a layer that feeds no other layer alone."""
+    def end(self, node: Node) -> tuple[End, Node | None]:
+        """Say what becomes of the output of a layer that feeds no other layer alone.
+
+        Returns:
+            The end, and for a residual the node that the other side carries on.
+        """
+        layer, behind = self._layers.get(node), _behind(node)
+        before = {other for other in behind if self._layers.get(other) is not layer}
         found: End = "output"
         waiting, seen = list(self.readers(node)), set()
         while waiting:
@@ -106,34 +112,30 @@ class AutogradGraph:
                 continue
             seen.add(reader)
             if found == "output" and is_normalisation(reader):
-                return "normalisation"
-            if self._is_residual(reader):
-                return "residual"
+                return "normalisation", None
             if len(self.carrying(reader)) > 1 or reader in self._joins:
+                carried = self._carried_on(reader, before)
+                if carried is not None:
+                    return "residual", carried
                 if not self._is_product(reader):
-                    return self._joined(reader) if found == "output" else found
+                    return (self._joined(reader) if found == "output" else found), None
                 # What was weighed in a branch may be what the branch adds.
                 found = "gate"
             waiting.extend(self.children[reader])
-        return found
+        return found, None
 
     def _joined(self, node: Node) -> End:
         is_sum = node.name().startswith("Add") and len(self.carrying(node)) > 1
-        return "sum" if is_sum else "join"
+        return "sum" if is_sum or node in self._with_data else "join"
 
-    def _is_residual(self, node: Node) -> bool:
-        """Tell whether one side of a sum or a concatenation carries on what the other began with.
-
-        That is so where it was made from the same without a layer; or it is data of full size.
-        """
+    def _carried_on(self, node: Node, before: set[Node]) -> Node | None:
+        """Return what a sum or a concatenation has from before a branch, past all layers of it."""
         if not node.name().startswith(("Add", "Cat")):
-            return False
-        made_from = {side: _behind(side) for side in self.carrying(node)}
-        return node in self._with_data or any(
-            earlier in made_from[side] for other in made_from for earlier in self._passed_on(other)
-            for side in made_from if side is not other)
+            return None
+        return next((earlier for side in self.carrying(node) for earlier in self.passed_on(side)
+                     if earlier in before), None)
 
-    def _passed_on(self, node: Node) -> Iterator[Node]:
+    def passed_on(self, node: Node) -> Iterator[Node]:
         """Yield a node and those whose data it has, through neither a layer nor a join."""
         yield node
         while node not in self._layers and len(before := self.carrying(node)) == 1:

@@ -71,6 +71,7 @@ class LayerUse:
         after: Layers that it feeds in this way.
         taken_by: The first hidden activation that takes its output, wherever that leads.
         ends: What becomes of its output, when `after` is empty.
+        carried: The layer whose output a residual end carries on; None where that is a join.
         rescaled: A constant factor stands right before or behind it (NTK parametrisation, sine
             networks), so that the weights alone do not tell its scale.
     """
@@ -99,6 +100,7 @@ class LayerUse:
     after: list[LayerUse] = field(default_factory=list)
     taken_by: ActivationUse | None = None
     ends: End = "output"
+    carried: LayerUse | None = None
     rescaled: bool = False
 
     @property
@@ -195,7 +197,10 @@ class LayerGraph:
                 maker.taken_by = call
         for node, use in self._made.items():
             if not use.after and node in graph.children:
-                use.ends = graph.end(node)
+                use.ends, carried = graph.end(node)
+                if carried is not None:
+                    use.carried = next(
+                        map(self._made.get, filter(self._made.get, graph.passed_on(carried))), None)
             use.rescaled = use.rescaled or graph.rescaled(node)
         for kept in (self._made, self._called, self._sources, self._dropouts, self._joins,
                      self._with_data):
@@ -301,7 +306,6 @@ def _measure_delta(
 
 
 def _joins_data(call: Call) -> bool:
-    """Tell whether something with a value for each sample, but no graph, is joined: input data."""
-    size = call.output.shape[:1]
-    return any(not t.requires_grad and t.dim() == call.output.dim() and t.shape[:1] == size
+    """Tell whether something of the output's size that has no graph is joined: data."""
+    return any(not t.requires_grad and t.shape == call.output.shape
                for t in tensors_in((call.args, call.kwargs)))

@@ -30,6 +30,7 @@ QUANTITIES: tuple[Quantity, ...] = (
     Quantity("rarest_class_evenness", "share",
              "share of the rarest class, or of several together, over an equal share, at the upper "
              "end of its interval"),
+    Quantity("rare_classes", "", "how many of the rarest classes that is of"),
     Quantity("rarest_class_share", "share", "share of the rarest class"),
     Quantity("rarest_class", "", "number of the rarest class"),
     Quantity("class_count", "", "classes seen"),

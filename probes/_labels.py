@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from dataclasses import dataclass
 
 import torch
@@ -30,6 +31,7 @@ class Rarity:
         share: Of the samples.
         evenness: Share relative to equal shares, at the upper end of its 95 % interval; of the
             rarest classes together where that is less, up to half of all.
+        together: How many of the rarest classes that is of.
         weights: Inverse frequencies, 1 on average over the samples.
         unseen: Classes that training never sees: only the validation samples hold them, or class 0
             where the labels are 1 to C - 1 for C outputs.
@@ -39,6 +41,7 @@ class Rarity:
     label: int
     share: float
     evenness: float
+    together: int
     weights: tuple[float, ...]
     unseen: tuple[int, ...]
     from_one: bool = False
@@ -89,16 +92,13 @@ def outputs_of(call: LossCall | None) -> int:
 def rarity(labels: Tensor, val: Tensor | None, outputs: int = 0) -> Rarity | None:
     """Return how rare the rarest class is; None with fewer than two classes.
 
-    The interval is Clopper and Pearson's, corrected for the number of classes.
+    The interval is Clopper and Pearson's, corrected for the number of ways to choose the classes.
 
     Args:
         labels: (N,) class numbers of the training stream.
         val: (M,) those of the validation samples, which may hold classes never seen in training.
         outputs: Of the model, one for each class; 0 if unknown.
     """
-    # Imported late: it takes a third of a second.
-    from scipy import special
-
     names, counts = torch.unique(labels, return_counts=True)
     extra = torch.unique(val) if val is not None else names[:0]
     unseen = [int(name) for name in extra if int(name) not in set(names.tolist())]
@@ -112,9 +112,17 @@ def rarity(labels: Tensor, val: Tensor | None, outputs: int = 0) -> Rarity | Non
     label = unseen[0] if unseen else int(names[counts.argmin()])
     # Several rare classes together tell more than the rarest of them alone.
     alone = sorted([0] * len(unseen) + counts.tolist())[: max(1, classes // 2)]
-    together = list(itertools.accumulate(alone))
-    evenness = min(
-        float(special.betaincinv(seen + 1, total - seen, 1 - _ERROR / classes)) * classes / many
-        for many, seen in enumerate(together, 1))
+    evenness, together = min(
+        (_upper(seen, total, _ERROR / math.comb(classes, many)) * classes / many, many)
+        for many, seen in enumerate(itertools.accumulate(alone), 1))
     weights = tuple((total / (len(names) * counts.double())).tolist())
-    return Rarity(label, rarest / total, evenness, weights, tuple(unseen), from_one)
+    return Rarity(label, rarest / total, evenness, together, weights, tuple(unseen), from_one)
+
+
+def _upper(seen: int, total: int, error: float) -> float:
+    """Return the upper end of Clopper and Pearson's interval for a share."""
+    # Imported late: it takes a third of a second.
+    from scipy import special
+
+    # The complement: an error may be far below what one less it can tell.
+    return 1 - float(special.betaincinv(total - seen, seen + 1, error))

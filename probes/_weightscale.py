@@ -50,8 +50,8 @@ class Stretch:
     Attributes:
         layers: From the input side; the model's output layer is the last one if it ends there.
         hidden: Those before the output; none where no activation stands behind any of them, as in
-            the linear branch of a wide and deep model, nor where it ends in a residual
-            sum: the other side carries the signal on.
+            the linear branch of a wide and deep model. Where it ends in a residual sum or
+            concatenation, those up to what the other side carries on.
         signal_decades: log10 of the spread after the last hidden layer over that of the input.
         weight_decades: Sum of the hidden layers' `Scale.decades`.
         peak_decades: log10 of the largest spread on the way over that of the input.
@@ -152,9 +152,11 @@ def gap_to_others(name: str, scales: dict[str, Scale]) -> tuple[float, float]:
 
 
 def _measured(path: tuple[LayerUse, ...], scales: dict[str, Scale]) -> Stretch:
-    hidden = path[:-1] if path[-1].ends == "output" else path
-    if path[-1].ends == "residual" or not any(
-            use.activation_after or use.taken_by for use in hidden):
+    last = path[-1]
+    hidden = path[:-1] if last.ends == "output" else path
+    if last.ends == "residual":
+        hidden = path[: path.index(last.carried) + 1] if last.carried in path else ()
+    if not any(use.activation_after or use.taken_by for use in hidden):
         hidden = ()
     decades = [scales[use.name].decades for use in path]
     begin = path[0].x_spread

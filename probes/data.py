@@ -193,6 +193,7 @@ def _classes(
     note.measure("rarest_class_evenness", found.evenness, samples=train.count)
     note.measure("rarest_class_share", found.share, samples=train.count)
     note.measure("rarest_class", found.label)
+    note.measure("rare_classes", found.together)
     note.measure("class_count", len(found.weights) + len(found.unseen))
     note.measure("class_weights", ", ".join(f"{w:.3g}" for w in found.weights[:20]))
     note.measure("classes_unseen", ", ".join(map(str, found.unseen[:10])))

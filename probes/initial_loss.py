@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -25,6 +25,17 @@ _BATCHES = 2
 _INITIALISATIONS = 4
 # Further initialisations are only made while the ratio is farther from one than this factor.
 _NEAR = math.log(1.5)
+_TENTH = 0.1
+_COMPARED = (
+    Quantity("initial_loss_ratio", "", "loss at initialisation over that of an uninformed "
+             "model, mean over initialisations"),
+    Quantity("smallest_initial_ratio", "", "the same for the initialisation nearest to one"),
+    Quantity("initial_loss", "", "loss at initialisation, mean over initialisations"),
+    Quantity("uninformed_loss", "", "loss of the best prediction that does not look at the "
+             "input, or of equal odds where that is larger"),
+    Quantity("predicts_numbers", "", "the loss is one of regression", kind="flag"),
+    Quantity("target_mean", "", "mean of the targets"),
+)
 
 
 class InitialLoss:
@@ -35,14 +46,9 @@ class InitialLoss:
     cost: ClassVar[Cost] = Cost(steps=_BATCHES * _INITIALISATIONS, minimum_steps=1)
     after: ClassVar[tuple[str, ...]] = ()
     yields: ClassVar[tuple[Quantity, ...]] = (
-        Quantity("initial_loss_ratio", "", "loss at initialisation over that of an uninformed "
-                 "model, mean over initialisations"),
-        Quantity("smallest_initial_ratio", "", "the same for the initialisation nearest to one"),
-        Quantity("initial_loss", "", "loss at initialisation, mean over initialisations"),
-        Quantity("uninformed_loss", "", "loss of the best prediction that does not look at the "
-                 "input, or of equal odds where that is larger"),
-        Quantity("predicts_numbers", "", "the loss is one of regression", kind="flag"),
-        Quantity("target_mean", "", "mean of the targets"),
+        *_COMPARED,
+        Quantity("own_targets", "", "targets change with the initial weights: the model makes them",
+                 kind="flag"),
     )
 
     def run(self, context: ProbeContext) -> None:
@@ -60,8 +66,11 @@ class InitialLoss:
         ratios = [start.ratio for start in found]
         if not all(map(math.isfinite, ratios)):
             raise NotApplicable("the loss is not finite at the start")
-        if _makes_its_targets(found):
-            raise NotApplicable("the model makes its own targets")
+        own = _makes_its_targets(found, lambda: _start(context, stored, context.seed))
+        note.measure("own_targets", own)
+        if own:
+            note.absent("the model makes its own targets", *(one.name for one in _COMPARED))
+            return
         spread = statistics.pstdev(ratios)
         note.measure("initial_loss_ratio", statistics.fmean(ratios), spread=spread,
                      samples=len(ratios))
@@ -110,16 +119,27 @@ def _start(context: ProbeContext, stored: Sequence[Any], seed: int) -> _Start:
     return _Start(statistics.fmean(losses), reference, calls)
 
 
-def _makes_its_targets(found: Sequence[_Start]) -> bool:
+def _makes_its_targets(found: Sequence[_Start], again: Callable[[], _Start]) -> bool:
     """Tell whether other weights give other targets: those of a target network, or of a teacher.
 
     They move with the model, so that the best constant for those of the start says nothing.
+
+    Args:
+        found: From several initialisations.
+        again: Makes the first of them once more: targets that differ then are noise.
     """
-    first, *others = ([call.target for call in start.calls] for start in found)
+    first, *others = found
+    return any(_differ(first, other) for other in others) and not _differ(first, again())
+
+
+def _differ(one: _Start, two: _Start) -> bool:
+    """Tell whether the targets of the same batches differ by a tenth of their own spread."""
+    pairs = [(a.target, b.target) for a, b in zip(one.calls, two.calls, strict=False)
+             if a.target is not None and b.target is not None]
     return any(
-        one is not None and two is not None and one.is_floating_point() and one.shape == two.shape
-        and not torch.allclose(one, two, rtol=1e-3, equal_nan=True)
-        for other in others for one, two in zip(first, other, strict=False))
+        a.is_floating_point() and a.shape == b.shape and a.numel() > 1
+        and float((a - b).double().std()) > _TENTH * float(a.double().std())
+        for a, b in pairs)
 
 
 def _distance_from_one(ratio: float) -> float:

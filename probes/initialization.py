@@ -53,7 +53,8 @@ _STRETCH = (
            "what the hidden weights of the stretch are off the fitting scale, added up"),
     _layer("weight_part", "share", "part of the signal's loss that the weights make"),
     _layer("hidden_layers", "", "hidden layers in the stretch"),
-    _layer("beside_others", "", "the stretch ends in a sum with a branch of other layers", "flag"),
+    _layer("beside_others", "", "the stretch ends in a sum with a branch of other layers or data",
+           "flag"),
     _layer("peak_decades", "decades",
            "largest spread over samples in the stretch over that of its input"),
     _layer("stretch_weight_decades", "decades",
@@ -189,7 +190,8 @@ def _note_stretches(context: ProbeContext, draws: Sequence[_Draw]) -> None:
             _measure(context, "weight_decades", use, [s.weight_decades for s in hidden])
             context.note.measure("weight_part", _part(hidden), use.name)
             context.note.measure("hidden_layers", len(hidden[0].hidden), use.name)
-            context.note.measure("beside_others", hidden[0].layers[-1].ends == "sum", use.name)
+            summed = all(s.layers[-1].ends == "sum" for s in hidden)
+            context.note.measure("beside_others", summed, use.name)
         large = [s for s in grow if s and math.isfinite(s.peak_decades)]
         if large:
             _measure(context, "peak_decades", use, [s.peak_decades for s in large])

@@ -66,7 +66,8 @@ def _start_deltas(run: ShortRun) -> dict[str, float]:
 def _note_activations(context: ProbeContext, run: ShortRun) -> None:
     uses = {use.subject: use for use in run.start.activations}
     fed = fed_variation(run.start.layers)
-    # A softmax over many is flat wherever it is even; a normalisation undoes that.
+    # A softmax over many is flat where no option has most of the weight; a normalisation of what
+    # the next layer makes of it undoes that.
     undone = {call for layer in run.start.layers if layer.ends == "normalisation"
               for call in layer.activations if call.activation.family == "softmax"}
     for subject, record in run.statistics.records.items():
@@ -77,7 +78,7 @@ def _note_activations(context: ProbeContext, run: ShortRun) -> None:
         if subject in run.dead_at_start and not record.constant_input:
             _note_rectifier(context, run, subject, record)
         if not use.gates:
-            if use not in undone:
+            if use not in undone or _is_sharp(record):
                 _note_flatness(context, subject, record)
             _note_shape(context, subject, record, use, fed.get(subject, math.inf))
     note = context.note
@@ -96,6 +97,11 @@ def _note_rectifier(
     note.measure("dead_share_at_start", start, subject)
     note.measure("dead_samples", run.dead_samples.get(subject, record.samples), subject)
     note.measure("rectifier_units", record.units, subject)
+
+
+def _is_sharp(record: ActivationRecord) -> bool:
+    """Tell whether few options of a softmax have most of the weight: sum of p^2 above one half."""
+    return record.rms[-1] ** 2 > record.mean[-1] / 2
 
 
 def _note_flatness(context: ProbeContext, subject: str, record: ActivationRecord) -> None:

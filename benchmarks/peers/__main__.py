@@ -43,7 +43,8 @@ def main() -> None:
                         "these texts, separated by commas")
     parser.add_argument("--per-rule", type=int, default=0, help="faulty members of each rule")
     parser.add_argument("--seconds", type=int, default=300, help="for one tool on one member")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1,
+                        help="members at the same time")
     parser.add_argument("--write", action="store_true", help="keep the table in results.md")
     parser.add_argument("--results", type=Path,
                         default=Path(tempfile.gettempdir()) / "auditor-peers")
@@ -148,6 +149,8 @@ def _watch(
                 assert process.stdout is not None
                 for line in process.stdout:
                     answers.put(line)
+            if process.returncode:
+                raise SystemExit(f"a worker of the peers ended with {process.returncode}")
     finally:
         answers.put(_END)
 

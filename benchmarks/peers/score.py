@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from auditor import registry
 from benchmarks.accuracy.runner import Member
 
 HERE = Path(__file__).resolve().parent
@@ -57,24 +58,25 @@ def table(members: Sequence[Member], answers: Sequence[Answer]) -> str:
 def ours(members: Sequence[Member], kept: Mapping[str, Mapping[str, Any]]) -> str:
     """Return our row: what the accuracy benchmark kept of the same members, first seed.
 
-    The alarms are errors and warnings without a cause. The seconds are wall time of whole audits,
-    with trials of fixes.
+    The alarms are errors and warnings without a cause. Members of which nothing is kept have no
+    answer. The seconds are wall time of whole audits, with trials of fixes.
     """
-    known = {member.name: kept[f"{member.name}#0"] for member in members
-             if f"{member.name}#0" in kept}
-    healthy = [known[m.name] for m in members if m.healthy and m.name in known]
-    faulty = [(m, known[m.name]) for m in members if not m.healthy and m.name in known]
+    rows = [(member, kept.get(f"{member.name}#0")) for member in members]
+    known = [(member, row) for member, row in rows if row is not None]
+    healthy = [row for member, row in known if member.healthy]
+    faulty = [(member, row) for member, row in known if not member.healthy]
     # A fault that is told as an information is right without an alarm.
     named = sum(row["right"] or bool({*row["roots"]} & {*m.roots}) for m, row in faulty)
     right = sum(len({*row["roots"]} & {*m.roots, *m.also}) for m, row in faulty)
-    total = sum(len(row["roots"]) for row in known.values())
-    rules = {rule for member, _ in faulty for rule in member.roots}
-    share = f"{named / max(len(faulty), 1):.2f}"
+    total = sum(len(row["roots"]) for _, row in known)
+    asked = sum(not member.healthy for member in members)
+    share = f"{named / asked:.2f}" if asked else "-"
+    seconds = f"{statistics.median(row['seconds'] for _, row in known):.1f}" if known else "-"
     return (
         f"| auditor | {len(healthy)} | {sum(bool(row['roots']) for row in healthy)} | "
         f"{len(faulty)} | {sum(bool(row['roots']) for _, row in faulty)} | {share} | {share} | "
-        f"{right / max(total, 1):.2f} | {len(rules)} | 0 | "
-        f"{statistics.median(row['seconds'] for row in known.values()):.1f} (wall) |")
+        f"{right / total if total else float('nan'):.2f} | {len(registry.rules(()).items)} | "
+        f"{len(rows) - len(known)} | {seconds} (wall) |")
 
 
 def _row(

@@ -84,5 +84,7 @@ def test_the_peers_table_ends_with_what_the_auditor_said_of_the_same_members() -
         "told#0": {"right": True, "roots": [], "seconds": 5.0},
     }
 
+    rules = len(registry.rules(()).items)
     assert ours(members, kept) == (
-        "| auditor | 2 | 1 | 3 | 1 | 0.67 | 0.67 | 0.50 | 2 | 0 | 3.0 (wall) |")
+        f"| auditor | 2 | 1 | 3 | 1 | 0.50 | 0.50 | 0.50 | {rules} | 1 | 3.0 (wall) |")
+    assert ours([], kept) == f"| auditor | 0 | 0 | 0 | 0 | - | - | nan | {rules} | 0 | - (wall) |"

@@ -228,12 +228,12 @@ def test_a_sum_with_data_or_a_frozen_branch_is_a_join() -> None:
     layers = _by_name(_graph(Adapter(), torch.randn(3, 4)))
 
     assert layers["head"].before is None and layers["head"].begins == "join"
-    # The frozen branch carries the signal on.
-    assert layers["up"].ends == "residual"
+    assert layers["up"].ends == "sum"
 
 
 @pytest.mark.parametrize(("kind", "ends"), [
-    ("weighed", "residual"), ("beside what it began with", "residual"), ("beside data", "residual"),
+    ("weighed", "residual"), ("beside what it began with", "residual"), ("beside data", "join"),
+    ("beside itself", "join"), ("data added", "sum"), ("weighed and data added", "gate"),
     ("beside another layer", "join"), ("a table added", "join"), ("a layer added", "sum"),
     ("gate of a layer", "gate"),
 ])
@@ -255,6 +255,9 @@ def test_what_carries_on_beside_a_branch_is_seen_through_products_and_concatenat
                 "weighed": lambda: base + found * base.sum(1, keepdim=True),
                 "beside what it began with": lambda: torch.cat([self.norm(base), found], 1),
                 "beside data": lambda: torch.cat([x, found], 1),
+                "beside itself": lambda: torch.cat([found.relu(), (-found).relu()], 1),
+                "data added": lambda: x + found,
+                "weighed and data added": lambda: x + found * base,
                 "beside another layer": lambda: torch.cat([self.other(base), found], 1),
                 "a table added": lambda: found + self.table,
                 "a layer added": lambda: found + self.other(base),

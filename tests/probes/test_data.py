@@ -205,6 +205,18 @@ def test_several_rare_classes_tell_together_what_one_of_them_cannot() -> None:
     assert alone > 0.15
 
 
+@pytest.mark.parametrize(("classes", "count"), [(200, 214), (1000, 3000)])
+def test_of_many_even_classes_a_sample_lacks_some_and_none_is_rare(
+    classes: int, count: int,
+) -> None:
+    g = torch.Generator().manual_seed(0)
+    train, val = (torch.randint(0, classes, (count,), generator=g) for _ in range(2))
+
+    rarity = part_of_probes("_labels").rarity(train, val)
+
+    assert rarity.unseen and rarity.evenness > 1
+
+
 @pytest.mark.parametrize(("outputs", "first", "loss_fn", "missing"), [
     (CLASSES + 1, 1, nn.CrossEntropyLoss(), True),
     (CLASSES + 1, 0, nn.CrossEntropyLoss(), False),

@@ -67,9 +67,18 @@ def test_a_hidden_softmax_is_flat_and_weights_of_an_attention_are_not_judged() -
     assert number(hidden, "mean_slope", "1") < 0.1
     assert hidden.value("always_positive", "1") is None
     assert observed(Attention).value("flat_share", ":softmax") is None
-    normalised = observed(lambda: nn.Sequential(
-        nn.Linear(32, 128), nn.Softmax(dim=1), nn.Linear(128, 4), nn.BatchNorm1d(4)))
-    assert normalised.value("flat_share", "1") is None
+
+
+@pytest.mark.parametrize("scale", [1.0, 30.0])
+def test_a_normalisation_undoes_an_even_softmax_and_not_a_sharp_one(scale: float) -> None:
+    def make() -> nn.Module:
+        first = nn.Linear(32, 128)
+        nn.init.normal_(first.weight, std=scale / 32**0.5)
+        return nn.Sequential(first, nn.Softmax(dim=1), nn.Linear(128, 4), nn.BatchNorm1d(4))
+
+    flat = observed(make).value("flat_share", "1")
+
+    assert flat is None if scale == 1 else float(flat or 0) > 0.8
 
 
 def test_output_probabilities_are_not_judged() -> None:

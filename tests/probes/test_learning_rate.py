@@ -118,6 +118,13 @@ def test_a_dead_network_learns_nothing_at_any_rate() -> None:
     assert abs(float(seen.value("best_descent") or 0)) < 0.01
 
 
+def test_samples_that_all_have_one_answer_do_not_tell_whether_a_rate_learns() -> None:
+    x, _ = blobs()
+    seen = observe("learning_rate", target(mlp, x, torch.zeros(len(x), dtype=torch.long), lr=1e-3))
+
+    assert seen.value("best_descent") is None
+
+
 def test_units_that_die_only_at_the_users_rate_are_counted() -> None:
     def net() -> nn.Module:
         return nn.Sequential(

@@ -1,5 +1,6 @@
 """A neural topic model (Srivastava and Sutton 2017): an even softmax over a hundred topics."""
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
@@ -43,12 +44,11 @@ def training_step(model, batch):
 
 def load(count, seed):
     """Documents of a hundred words, most of them from one or two of twenty topics."""
-    fixed = torch.Generator().manual_seed(5)
-    words = torch.softmax(6 * torch.randn(20, WORDS, generator=fixed), dim=1)
-    drawn = torch.Generator().manual_seed(seed)
-    mixture = torch.softmax(4 * torch.randn(count, 20, generator=drawn), dim=1)
-    chosen = torch.multinomial(mixture @ words, 100, replacement=True, generator=drawn)
-    return TensorDataset(F.one_hot(chosen, WORDS).sum(1).float())
+    words = np.random.default_rng(5).dirichlet(np.full(WORDS, 0.02), 20)
+    drawn = np.random.default_rng(seed)
+    mixtures = drawn.dirichlet(np.full(20, 0.08), count) @ words
+    counts = np.stack([drawn.multinomial(100, one / one.sum()) for one in mixtures])
+    return TensorDataset(torch.tensor(counts, dtype=torch.float32))
 
 
 train_loader = DataLoader(load(4000, 0), batch_size=100, shuffle=True)
