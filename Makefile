@@ -9,7 +9,6 @@ export OMP_NUM_THREADS ?= 1
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,browser]'
 	touch $@
@@ -32,7 +31,7 @@ test: lint
 WHEEL := build/wheel
 test-wheel: $(VENV)/installed
 	rm -rf $(WHEEL) && mkdir -p $(WHEEL)
-	$(BIN)/python -m build --outdir $(WHEEL)/dist . > $(WHEEL)/build.log
+	$(BIN)/python -m build --no-isolation --outdir $(WHEEL)/dist . > $(WHEEL)/build.log
 	$(PYTHON) -m venv $(WHEEL)/venv
 	$(WHEEL)/venv/bin/python -m pip install --quiet --no-deps $(WHEEL)/dist/*.whl
 	$(BIN)/python -c "import sysconfig; print(sysconfig.get_path('purelib'))" \
