@@ -118,7 +118,8 @@ class AutogradGraph:
                 if carried is not None:
                     return "residual", carried
                 if not self._is_product(reader):
-                    return (self._joined(reader) if found == "output" else found), None
+                    joined = self._joined(reader)
+                    return (joined if joined == "sum" or found == "output" else found), None
                 # What was weighed in a branch may be what the branch adds.
                 found = "gate"
             waiting.extend(self.children[reader])

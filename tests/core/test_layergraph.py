@@ -233,7 +233,7 @@ def test_a_sum_with_data_or_a_frozen_branch_is_a_join() -> None:
 
 @pytest.mark.parametrize(("kind", "ends"), [
     ("weighed", "residual"), ("beside what it began with", "residual"), ("beside data", "join"),
-    ("beside itself", "join"), ("data added", "sum"), ("weighed and data added", "gate"),
+    ("beside itself", "join"), ("data added", "sum"), ("weighed and data added", "sum"),
     ("beside another layer", "join"), ("a table added", "join"), ("a layer added", "sum"),
     ("gate of a layer", "gate"),
 ])
