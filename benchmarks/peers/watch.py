@@ -30,6 +30,8 @@ def main() -> None:
             reading, writing = os.pipe()
             if not os.fork():
                 os.close(reading)
+                # A tool may write past `sys.stdout`, into the lines of the answers.
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
                 signal.alarm(seconds)
                 os.write(writing, json.dumps(answer(name, file, tool)).encode())
                 os._exit(0)
