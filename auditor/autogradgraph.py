@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, TypeAlias
 
 Node: TypeAlias = Any
@@ -33,7 +33,7 @@ class AutogradGraph:
 
     def __init__(
         self, root: Node, layers: Mapping[Node, object], sources: set[Node], joins: set[Node],
-        dropouts: set[Node], with_data: Collection[Node] = (),
+        dropouts: set[Node], with_data: set[Node],
     ) -> None:
         self.children: dict[Node, list[Node]] = defaultdict(list)
         self._layers, self._joins, self._dropouts = layers, joins, dropouts
@@ -102,8 +102,8 @@ class AutogradGraph:
         Returns:
             The end, and for a residual the node that the other side carries on.
         """
-        layer, behind = self._layers.get(node), _behind(node)
-        before = {other for other in behind if self._layers.get(other) is not layer}
+        layer = self._layers.get(node)
+        before = {other for other in _behind(node) if self._layers.get(other) is not layer}
         found: End = "output"
         waiting, seen = list(self.readers(node)), set()
         while waiting:

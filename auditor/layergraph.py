@@ -199,8 +199,8 @@ class LayerGraph:
             if not use.after and node in graph.children:
                 use.ends, carried = graph.end(node)
                 if carried is not None:
-                    use.carried = next(
-                        map(self._made.get, filter(self._made.get, graph.passed_on(carried))), None)
+                    use.carried = next((self._made[other] for other in graph.passed_on(carried)
+                                        if other in self._made), None)
             use.rescaled = use.rescaled or graph.rescaled(node)
         for kept in (self._made, self._called, self._sources, self._dropouts, self._joins,
                      self._with_data):

@@ -25,7 +25,8 @@ _BATCHES = 2
 _INITIALISATIONS = 4
 # Further initialisations are only made while the ratio is farther from one than this factor.
 _NEAR = math.log(1.5)
-_TENTH = 0.1
+# Of the targets' own spread: less is rounding, or a small part of them.
+_OTHERS = 0.1
 _COMPARED = (
     Quantity("initial_loss_ratio", "", "loss at initialisation over that of an uninformed "
              "model, mean over initialisations"),
@@ -138,7 +139,7 @@ def _differ(one: _Start, two: _Start) -> bool:
              if a.target is not None and b.target is not None]
     return any(
         a.is_floating_point() and a.shape == b.shape and a.numel() > 1
-        and float((a - b).double().std()) > _TENTH * float(a.double().std())
+        and float((a - b).double().std()) > _OTHERS * float(a.double().std())
         for a, b in pairs)
 
 

@@ -78,7 +78,7 @@ def _note_activations(context: ProbeContext, run: ShortRun) -> None:
         if subject in run.dead_at_start and not record.constant_input:
             _note_rectifier(context, run, subject, record)
         if not use.gates:
-            if use not in undone or _is_sharp(record):
+            if use not in undone or (record.flat and _is_sharp(record)):
                 _note_flatness(context, subject, record)
             _note_shape(context, subject, record, use, fed.get(subject, math.inf))
     note = context.note
