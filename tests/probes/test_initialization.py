@@ -123,6 +123,43 @@ def test_a_small_residual_branch_loses_no_signal() -> None:
     assert _observe(Residual).value("signal_decades", "branch.0") is None
 
 
+def test_a_signal_that_is_lost_before_a_skip_connection_begins_is_lost_all_the_same() -> None:
+    class Skipped(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.down = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU())
+            self.middle, self.out = nn.Linear(64, 64), nn.Linear(128, 4)
+            for layer in (self.down[0], self.down[2], self.middle):
+                nn.init.normal_(layer.weight, std=1e-3)  # type: ignore[arg-type]
+                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+
+        def forward(self, x: Tensor) -> Tensor:
+            skip = self.down(x)
+            deep = torch.relu(self.middle(skip))
+            return torch.as_tensor(self.out(torch.cat([deep, skip], 1)))
+
+    observation = _observe(Skipped)
+
+    assert _number(observation, "signal_decades", "down.0") < -3.5
+    assert _number(observation, "hidden_layers", "down.0") == 2
+    assert observation.value("signal_decades", "middle") is None
+
+
+@pytest.mark.parametrize("summed", [True, False])
+def test_a_stretch_that_ends_in_a_sum_with_other_layers_is_told(summed: bool) -> None:
+    class Branches(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.deep = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64))
+            self.wide, self.out = nn.Linear(64, 64), nn.Linear(64 if summed else 128, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            sides = [self.deep(x), self.wide(x)]
+            return torch.as_tensor(self.out(sides[0] + sides[1] if summed else torch.cat(sides, 1)))
+
+    assert _observe(Branches).value("beside_others", "deep.0") is summed
+
+
 def test_small_scores_before_a_softmax_are_no_lost_signal() -> None:
     class Mixed(nn.Module):
         def __init__(self) -> None:
