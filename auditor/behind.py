@@ -12,8 +12,9 @@ from auditor.collected import Bounds, Collected, Depth
 from auditor.counterfactual import Lab
 from auditor.evidence import Shown, learns_nothing, revealed
 from auditor.finding import Finding
+from auditor.jointtrial import JointTrial
 from auditor.remedy import Mended
-from auditor.report import JointTrial, Report
+from auditor.report import Report
 
 _ROUNDS = 4
 # A fix without which the others bring this part of the whole gain is advice.

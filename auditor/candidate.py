@@ -10,8 +10,8 @@ from statistics import fmean
 from auditor.comparison import gain_of, is_near, is_open, outcome
 from auditor.counterfactual import MORE_SEEDS, MOST_SEEDS, SEEDS, Lab, Runs
 from auditor.finding import Finding, TrialOutcome
+from auditor.jointtrial import JointFix, JointTrial
 from auditor.remedy import Mended
-from auditor.report import JointFix, JointTrial
 
 _WITH_OTHERS = "together with the other fixes; alone it does not show"
 

@@ -19,6 +19,7 @@ from auditor.isolation import seed_all, seeded, undisturbed
 from auditor.keepsakes import Keepsakes
 from auditor.loaders import loader_source
 from auditor.models import find_model, has_lazy_layers, model_source, traits_of
+from auditor.modes import evaluating
 from auditor.names import (
     OPTIMIZER,
     SCHEDULER,
@@ -37,7 +38,7 @@ from auditor.target import (
     LossResult,
     Target,
 )
-from auditor.trial import Bench, evaluating
+from auditor.trial import Bench
 from auditor.usercode import user_code
 
 # A model object's other initialisations come from running the file again: only a quick one is.

@@ -10,11 +10,12 @@ from typing import Any
 from auditor import batches, task
 from auditor.isolation import seeded
 from auditor.losscall import LossCall, LossCalls
+from auditor.modes import evaluating
 from auditor.recalls import mean_recall
 from auditor.recorder import watching
 from auditor.store import BatchStore
 from auditor.target import Target
-from auditor.trial import Bench, evaluating
+from auditor.trial import Bench
 
 JUDGES = 6
 # A judging batch holds at least that many samples, and the training batches are at least twice as

@@ -9,8 +9,7 @@ from __future__ import annotations
 import inspect
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal, TypeAlias
@@ -26,6 +25,7 @@ from auditor.failure import explain_failure
 from auditor.heap import HEAP
 from auditor.isolation import seeded
 from auditor.models import uncompiled
+from auditor.modes import set_dropout
 from auditor.schedule import Schedule, schedule_of
 from auditor.snapshot import Snapshot
 from auditor.target import ComputeLoss, LossResult, Target
@@ -268,39 +268,6 @@ def fresh_run(
     """Run a fresh seeded copy over the stream; nothing outside is changed."""
     with seeded(seed):
         return run(Bench(target, changes), stream, deadline=deadline)
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put the model in eval mode without gradients, and every module's own mode back after."""
-    modes = [(module, module.training) for module in model.modules()]
-    try:
-        model.eval()
-        with torch.no_grad():
-            yield
-    finally:
-        for module, training in modes:
-            module.training = training
-
-
-def set_dropout(model: nn.Module, probability: float) -> None:
-    """Set the probability of every dropout module, of RNNs' and attention's own dropout too."""
-    for module, name in _dropouts(model):
-        setattr(module, name, probability)
-
-
-def has_dropout(model: nn.Module) -> bool:
-    """Tell whether `set_dropout` finds a probability above zero."""
-    return any(getattr(module, name) > 0 for module, name in _dropouts(model))
-
-
-def _dropouts(model: nn.Module) -> Iterator[tuple[nn.Module, str]]:
-    """Yield each module that drops values, and the name of its probability."""
-    for module in model.modules():
-        if isinstance(module, nn.modules.dropout._DropoutNd):
-            yield module, "p"
-        elif isinstance(module, (nn.RNNBase, nn.MultiheadAttention)):
-            yield module, "dropout"
 
 
 @lru_cache(maxsize=1)

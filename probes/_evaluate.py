@@ -13,9 +13,10 @@ from torch import Tensor
 from auditor import batches, task
 from auditor.isolation import seeded
 from auditor.losscall import LossCall, LossCalls
+from auditor.modes import evaluating
 from auditor.observation import Json
 from auditor.recorder import watching
-from auditor.trial import Bench, evaluating
+from auditor.trial import Bench
 
 from ._gradient_shares import row_by_row
 

@@ -13,8 +13,9 @@ from auditor.functions import REGRESSION_LOSSES
 from auditor.isolation import seeded
 from auditor.losscall import LossCall, LossCalls
 from auditor.lossvalue import BINARY_LOSSES, CLASS_LOSSES, is_soft, is_two_valued
+from auditor.modes import evaluating
 from auditor.recorder import Call, tensors_in, watching
-from auditor.trial import Bench, evaluating
+from auditor.trial import Bench
 
 # With fewer, one hundredth of them is a single sample.
 _FEWEST = 200

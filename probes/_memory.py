@@ -12,9 +12,10 @@ import torch
 from auditor import batches, task
 from auditor.isolation import seed_all, seeded
 from auditor.losscall import LossCall, LossCalls
+from auditor.modes import evaluating
 from auditor.probe import ProbeContext
 from auditor.recorder import watching
-from auditor.trial import Bench, Changes, evaluating, run
+from auditor.trial import Bench, Changes, run
 
 LEARNED = 0.8
 _LOOK_EVERY = 10

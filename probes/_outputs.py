@@ -14,9 +14,10 @@ from torch.nn.modules import module as hooks
 
 from auditor import batches
 from auditor.isolation import seed_all
+from auditor.modes import evaluating
 from auditor.recorder import tensors_in
 from auditor.spread import spread_sample
-from auditor.trial import Bench, evaluating
+from auditor.trial import Bench
 
 # Values kept of each row of each layer's output.
 _VALUES = 256

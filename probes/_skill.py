@@ -11,8 +11,9 @@ from torch import Tensor
 
 from auditor import batches, task
 from auditor.losscall import LossCall, LossCalls
+from auditor.modes import evaluating
 from auditor.recorder import watching
-from auditor.trial import Bench, evaluating
+from auditor.trial import Bench
 
 _NORMAL_95 = 1.96
 

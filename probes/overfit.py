@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 from auditor import batches
 from auditor.isolation import seeded
 from auditor.losscall import LossCalls
+from auditor.modes import has_dropout
 from auditor.observation import Quantity, Series
 from auditor.probe import Cost, NotApplicable, ProbeContext
 from auditor.recorder import watching
-from auditor.trial import Bench, Changes, has_dropout
+from auditor.trial import Bench, Changes
 
 from ._memory import LEARNED, Marks, Try, attempt, marks_of
 from ._subset import subset

@@ -12,9 +12,10 @@ from torch import Tensor
 from auditor import batches
 from auditor.errors import TargetError
 from auditor.isolation import seed_all, seeded
+from auditor.modes import evaluating
 from auditor.observation import Quantity
 from auditor.probe import Cost, NotApplicable, ProbeContext
-from auditor.trial import Bench, evaluating
+from auditor.trial import Bench
 
 _BATCHES = 2
 # Far above any optimizer's epsilon, far below what overflows.

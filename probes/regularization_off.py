@@ -13,10 +13,11 @@ from torch.utils._pytree import tree_map
 
 from auditor import batches, functions, task
 from auditor.isolation import seeded
+from auditor.modes import evaluating
 from auditor.observation import Quantity
 from auditor.probe import Cost, ProbeContext
 from auditor.target import ComputeLoss, LossResult
-from auditor.trial import Bench, Changes, evaluating, run
+from auditor.trial import Bench, Changes, run
 
 from ._evaluate import Evaluation, evaluate
 

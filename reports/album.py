@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 from importlib.resources import files
 
 from auditor.finding import Evidence
+from auditor.jointtrial import JointTrial
 from auditor.observation import Series
-from auditor.report import JointTrial, Report
+from auditor.report import Report
 
 from .bars import Bar, bars_svg
 from .gfm import fence, folded, image, inline

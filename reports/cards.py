@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from auditor.finding import Evidence, Finding, Fix
+from auditor.jointtrial import JointTrial
 from auditor.observation import Series
-from auditor.report import JointTrial, Report
+from auditor.report import Report
 
 from .bars import Bar, bars_svg
 from .codeframe import CodeFrame, frame_of

@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 
 from auditor.finding import Fix
+from auditor.jointtrial import JointFix
 from auditor.observation import Json, Series
-from auditor.report import JointFix, Report
+from auditor.report import Report
 
 from .bars import Bar
 from .wording import SHARES, number, percent

@@ -11,8 +11,9 @@ from dataclasses import replace
 from sample_findings import findings
 
 from auditor.finding import Finding, Verdict
+from auditor.jointtrial import JointFix, JointTrial
 from auditor.observation import Measurement, Observation, Place, Quantity, Series
-from auditor.report import JointFix, JointTrial, Layer, ProbeRun, Report, RuleSummary
+from auditor.report import Layer, ProbeRun, Report, RuleSummary
 
 _NO_TIME = "the time budget was used up (run with --budget 120s)"
 _NO_GRADIENT = "RuntimeError: the loss of a trial has no gradient"

@@ -11,9 +11,9 @@ from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
 from auditor.functions import DROPOUTS
 from auditor.mending import with_calls, with_model
+from auditor.modes import set_dropout
 from auditor.remedy import CannotMend, Case, Mended
 from auditor.sourceedit import Edit
-from auditor.trial import set_dropout
 
 from ._layers import graph_of, listed
 

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from auditor import batches
 from auditor.mending import with_model
+from auditor.modes import evaluating
 from auditor.remedy import CannotMend, Case, Mended
 from auditor.target import Target
-from auditor.trial import evaluating
 
 from ._layers import graph_of, listed
 from .initialisation import only_fresh

@@ -7,8 +7,9 @@ from dataclasses import replace
 from sample_rules import observed, rule
 
 from auditor.finding import TrialOutcome
+from auditor.jointtrial import JointTrial
 from auditor.judge import Limits, judge
-from auditor.report import JointTrial, Report
+from auditor.report import Report
 from auditor.scene import Override
 
 FIX = "[{summary: s, remedy: zero-biases}]"

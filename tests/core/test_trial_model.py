@@ -12,7 +12,8 @@ import torch
 from builders import target
 from torch import nn
 
-from auditor.trial import Bench, evaluating, set_dropout
+from auditor.modes import evaluating, set_dropout
+from auditor.trial import Bench
 
 
 def test_modes_are_put_back_module_by_module() -> None:
