@@ -67,6 +67,8 @@ def _facts(rule: Rule) -> str:
         f"Fires for each {rule.for_each} when: {rule.when.text}",
     ]
     lines += [f"{severity} when: {condition.text}" for severity, condition in rule.severity_when]
+    if rule.at_start:
+        lines += [f"No rate is the cause when: {rule.at_start.text}"]
     if rule.causes:
         lines += ["", f"Can be a consequence of: {', '.join(rule.causes)}"]
     if rule.hides:

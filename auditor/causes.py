@@ -21,10 +21,17 @@ _NO_RATE = "no-learning-at-any-rate"
 
 @dataclass(frozen=True, slots=True)
 class Fired:
-    """A finding together with the rule that made it."""
+    """A finding together with the rule that made it.
+
+    Attributes:
+        rule: That fired.
+        finding: What it says.
+        at_start: It was there before the first step; None if the rule does not know.
+    """
 
     rule: Rule
     finding: Finding
+    at_start: bool | None = None
 
     @property
     def weight(self) -> int:
@@ -165,12 +172,26 @@ def _explains(cause: Fired, item: Fired, spots: Mapping[str, _Spot]) -> bool:
 
 
 def _can_explain(cause: Fired, item: Fired, spots: Mapping[str, _Spot]) -> bool:
+    if _comes_later(cause, item):
+        return False
     if {cause.rule.for_each, item.rule.for_each} & {"run", "feature"}:
         return True
     if cause.rule.category != "activation" or item.rule.category not in _PASSED_ON:
         return True
     there, here = spots[cause.rule.id], spots[item.rule.id]
     return there.shares_a_layer(here) or there.begins_before(here)
+
+
+def _comes_later(cause: Fired, item: Fired) -> bool:
+    """Tell whether the cause came after what it is to explain.
+
+    No rate explains what was there before the first step; and what came with the steps does not
+    explain the rate that may have brought it about.
+    """
+    if cause.rule.category == "learning-rate" and item.at_start:
+        return True
+    return (item.rule.category == "learning-rate" and cause.at_start is False
+            and item.rule.id in cause.rule.causes)
 
 
 def _without_cycles(

@@ -54,7 +54,9 @@ def diagnose(
         if cases:
             ignored = {case.subject: by for case in cases if (by := _ignored(rule, case, scene))}
             first, *others = _findings(rule, cases, total, ignored, scene)
-            fired.append(Fired(rule, first))
+            begun = rule.at_start
+            fired.append(Fired(rule, first, None if begun is None else any(
+                begun.holds(case.values) for case in cases)))
             aside += others
             used.update(*ignored.values())
     for name, mask in hidden(fired, rules).items():

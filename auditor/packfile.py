@@ -75,6 +75,9 @@ class RuleEntry(Strict):
     confidence_when: dict[Confidence, Line] = Field(
         default_factory=dict, description="Other confidences; the first that holds wins."
     )
+    at_start: Line | None = Field(
+        None, description="Holds where it was there before the first step: no rate caused it."
+    )
     thresholds: dict[Name, ThresholdEntry] = Field(default_factory=dict)
     title: Line = Field(description="The thing, what it does, the number.")
     title_pass: Line = Field(description="What is true when the rule does not fire.")

@@ -166,6 +166,8 @@ class _Builder:
                 (key, self._condition(text, "confidence_when", key))
                 for key, text in entry.confidence_when.items()
             ),
+            at_start=(None if entry.at_start is None
+                      else self._condition(entry.at_start, "at_start")),
             thresholds={
                 key: Threshold(key, item.default, item.unit, item.source)
                 for key, item in entry.thresholds.items()

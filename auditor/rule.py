@@ -59,6 +59,7 @@ class Rule:
         when: It fires if this holds.
         severity_when: Other severities, first that holds wins.
         confidence_when: Other confidences, first that holds wins.
+        at_start: Holds where it was there before the first step.
         thresholds: Its limits by name.
         title: With the measured number.
         title_pass: What is true when it does not fire.
@@ -84,6 +85,7 @@ class Rule:
     when: Condition
     severity_when: tuple[tuple[Severity, Condition], ...]
     confidence_when: tuple[tuple[Confidence, Condition], ...]
+    at_start: Condition | None
     thresholds: Mapping[str, Threshold]
     title: Template
     title_pass: str
@@ -108,6 +110,7 @@ class Rule:
             self.when,
             *(condition for _, condition in self.severity_when),
             *(condition for _, condition in self.confidence_when),
+            *([self.at_start] if self.at_start else []),
             *(fix.when for fix in self.fixes if fix.when),
         )
 

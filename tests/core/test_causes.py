@@ -65,6 +65,27 @@ def test_a_parameter_belongs_to_its_layer(parameter: str, related: bool) -> None
     assert explained(effect, cause, {"x": {parameter: 1}, "y": {"fc3": 1}}) == related
 
 
+@pytest.mark.parametrize(("at_start", "root"), [(1, "flat"), (0, "rate")])
+def test_a_rate_explains_what_came_with_the_steps_and_is_explained_by_what_was_there_before(
+    at_start: int, root: str
+) -> None:
+    flat = rule("flat", category="activation", causes="[rate]", at_start="z > 0")
+    rate = rule("rate", "y > 0", category="learning-rate", for_each="run", causes="[flat]")
+    found = diagnose([observed({"x": {"fc1": 1}, "y": 1, "z": {"fc1": at_start}})],
+                     [flat, rate], Scene(layers=LAYERS))
+
+    assert [finding.rule for finding in found.findings if not finding.causes] == [root]
+    assert len(found.findings) == 2
+
+
+@pytest.mark.parametrize("values", [{"x": {"fc1": 1}, "y": 1}])
+def test_what_did_not_measure_its_start_is_explained_by_a_rate(values: Observed) -> None:
+    flat = rule("flat", category="activation", causes="[rate]", at_start="z > 0")
+    rate = rule("rate", "y > 0", category="learning-rate", for_each="run")
+
+    assert explained(flat, rate, values)
+
+
 @pytest.mark.parametrize(("effect_is", "cause_is", "related"), [
     ("error", "info", False), ("warning", "info", False), ("info", "info", True),
     ("error", "warning", True),
