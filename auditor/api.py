@@ -17,6 +17,7 @@ from auditor.errors import UsageError
 from auditor.facts import blank_report
 from auditor.fixes import RESERVE, Audited, tried
 from auditor.handmade import guarded
+from auditor.innergradients import with_inner_gradients
 from auditor.isolation import eagerly, unchanged_process
 from auditor.journal import Journal
 from auditor.judge import Limits, summaries
@@ -110,7 +111,8 @@ def audit(
     guard, put_back = guarded(target)
     try:
         with unchanged_process(), eagerly():
-            report, chosen = _audited(guard, rules, probes.items, settings, SEEDS[profile])
+            report, chosen = _audited(
+                with_inner_gradients(guard), rules, probes.items, settings, SEEDS[profile])
     finally:
         put_back()
     if on_fixes is not None:

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.overrides import TorchFunctionMode
-from torch.utils._pytree import tree_map
 
 from auditor import batches, functions, task
+from auditor.innergradients import detached
 from auditor.isolation import seeded
 from auditor.modes import evaluating
 from auditor.observation import Quantity
@@ -193,7 +193,7 @@ def _has_penalty(bench: Bench, batch: Any) -> bool:
 
     def cut(module: nn.Module, args: Any, output: Any) -> Any:
         seen.append(module)
-        return tree_map(lambda leaf: leaf.detach() if isinstance(leaf, Tensor) else leaf, output)
+        return detached(output)
 
     handle = bench.model.register_forward_hook(cut)
     try:

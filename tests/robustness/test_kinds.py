@@ -7,7 +7,7 @@ standard audit; without the option only the looks at the model are taken.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import pytest
@@ -73,6 +73,15 @@ def with_step(make_model: Callable[[], nn.Module], logits: Callable[[Any], Tenso
         return LossResult(cross_entropy(logits(output), batch[1]), output)
 
     return classifier(make_model, compute=compute)
+
+
+def smooth(model: nn.Module, batch: Any) -> LossResult:
+    """Return a loss with a penalty on the output's slope, as critics and physics have it."""
+    x, y = batch
+    x = x.clone().requires_grad_()
+    logits = model(x)
+    slopes, = torch.autograd.grad(logits.sum(), x, create_graph=True)
+    return LossResult(cross_entropy(logits, y) + 1e-3 * slopes.square().sum(1).mean(), logits)
 
 
 class Repeated(nn.Module):
@@ -271,6 +280,8 @@ KINDS: dict[str, Callable[[], Target]] = {
     "computed weights": lambda: classifier(Computed),
     "in-place operations": lambda: classifier(InPlace),
     "inference tensors": lambda: classifier(WithInference),
+    "gradients inside the step": lambda: replace(
+        classifier(lambda: mlp(nn.Linear(32, 32), nn.SiLU())), kind="step", compute=smooth),
     "output: named tuple": lambda: with_step(
         lambda: Ends(lambda z: Out(z, z.detach())), lambda out: out.logits),
     "output: dataclass": lambda: with_step(
