@@ -15,6 +15,7 @@ from auditor.recorder import watching
 from auditor.trial import STEP_SECONDS, Bench
 from auditor.usercode import user_code
 
+from ._dropped import Returned
 from ._flow import Flow, repeats
 from ._modes import Modules, is_wrongly_in_eval
 from ._structure import stack_entries, unregistered_modules
@@ -32,11 +33,13 @@ class _Fate:
         with_gradient: Passes in which a gradient arrived.
         cut: Passes in which it took part, the loss was computed from it or looked past it, and no
             gradient arrived.
+        dropped: What was computed with it did not leave the forward that called for it.
         by, place: The call that cut the graph.
     """
 
     with_gradient: int = 0
     cut: int = 0
+    dropped: bool = False
     by: str = "something that cannot be seen"
     place: Any = None
 
@@ -54,6 +57,8 @@ class Wiring:
         Quantity("gradient_batches", "", "batches in which a gradient reached the parameter",
                  "parameter"),
         Quantity("cut_by", "", "the call at which the gradient ends", "parameter", "text"),
+        Quantity("is_dropped", "", "what the parameter's layer puts out is not used in the forward "
+                 "that calls it", "parameter", "flag"),
         Quantity("held_by_optimizer", "", "the optimizer holds the parameter", "parameter",
                  "flag"),
         Quantity("foreign_parameters", "", "tensors in the optimizer that are not the model's"),
@@ -98,6 +103,7 @@ class _Passes:
                       if p.requires_grad or not trainable}
         self.active: dict[str, int] = {path: 0 for path, module in bench.model.named_modules()
                                        if any(True for _ in module.parameters(recurse=False))}
+        self.returned = Returned(bench.model, self.parameters)
         self.shared = {entry.path: 1 for entry in stack_entries(bench.model)}
         self.hidden: dict[str, int] = {}
         self._start = {name: float(p.detach().double().sum()) for name, p in
@@ -130,7 +136,8 @@ class _Passes:
             parameter.grad = None
         flow = Flow(list(self.parameters.values()))
         with repeats(bench.model, flow, self.parameters) as repeated, \
-                watching(bench.model, flow, self.modules, everything=True):
+                watching(bench.model, flow, self.modules, everything=True), \
+                self.returned.watching(flow):
             loss = bench.loss(batches.private(batch)).loss
         self._note_activity(flow)
         if loss.requires_grad:
@@ -152,12 +159,13 @@ class _Passes:
 
     def _note_fates(self, flow: Flow, loss: Tensor) -> None:
         behind = flow.of(loss)
+        part = behind.values | flow.escaped.values
         for index, (name, parameter) in enumerate(self.parameters.items()):
             fate = self.fates.get(name)
             bit = 1 << index
             if fate is None:
                 continue
-            takes_part = (behind.values | flow.escaped.values) & bit
+            takes_part = part & bit
             zero = parameter.grad is None or not bool(parameter.grad.any())
             if parameter.grad is not None and not (zero and takes_part and not behind.live & bit):
                 fate.with_gradient += 1
@@ -172,6 +180,9 @@ class _Passes:
                 # A head that nobody reads is no fault, unless a loss looks past it.
                 fate.cut += 1
                 fate.by, fate.place = flow.blind[0].by, flow.blind[0].place
+            elif flow.used & bit and (who := self.returned.dropped(name, part)):
+                fate.cut, fate.dropped = fate.cut + 1, True
+                fate.by = _dropping(*who)
 
     def _note_hidden(self) -> None:
         held = _held(self.bench)
@@ -193,6 +204,7 @@ def _note_parameters(passes: _Passes, context: ProbeContext) -> None:
             fate.cut = 0
         note.measure("cut_batches", fate.cut if not fate.with_gradient else 0, name)
         note.measure("gradient_batches", fate.with_gradient, name)
+        note.measure("is_dropped", fate.dropped, name)
         note.measure("held_by_optimizer", id(passes.parameters[name]) in held, name)
         if fate.cut and not fate.with_gradient:
             note.measure("cut_by", fate.by, name)
@@ -200,7 +212,11 @@ def _note_parameters(passes: _Passes, context: ProbeContext) -> None:
                 note.place(name, fate.place)
     if not passes.fates:
         note.absent("the model has no parameters", "cut_batches", "gradient_batches",
-                    "held_by_optimizer")
+                    "is_dropped", "held_by_optimizer")
+
+
+def _dropping(layer: str, caller: str) -> str:
+    return f"the forward of {caller or 'the model'}, which uses nothing of what {layer} puts out"
 
 
 def _note_layers(passes: _Passes, context: ProbeContext) -> None:

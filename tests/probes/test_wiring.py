@@ -71,16 +71,51 @@ class WithoutGrad(Net):
         return out
 
 
-class Pooled(Net):
-    """Computes a second head and throws it away, as encoders with a pooler do."""
+class Encoder(Net):
+    """Returns a second head, as encoders with a pooler do."""
 
     def __init__(self) -> None:
         super().__init__()
         self.pool = nn.Linear(32, 32)
 
+    def forward(self, x: Tensor) -> Any:
+        h = self.features(x)
+        return self.c(h), {"pooled": self.pool(h)}
+
+
+class Pooled(nn.Module):
+    """Reads the first head only."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = Encoder()
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.encoder(x)[0]
+        return out
+
+
+class Dropping(Net):
+    """Computes a branch and goes on without it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(nn.Linear(32, 32), nn.ReLU())
+
     def between(self, h: Tensor) -> Tensor:
-        self.pool(h)
+        self.branch(h)
         return h
+
+
+class Sometimes(Dropping):
+    """Takes the branch into account in every other pass."""
+
+    passes = 0
+
+    def between(self, h: Tensor) -> Tensor:
+        beside: Tensor = self.branch(h)
+        self.passes += 1
+        return h if self.passes % 2 else h + beside
 
 
 def values(observation: Observation, name: str) -> Mapping[str, Any]:
@@ -112,9 +147,20 @@ def test_the_place_of_a_cut_is_the_users_line() -> None:
     assert "h.detach()" in place.code
 
 
-@pytest.mark.parametrize("make_model", [Net, Pooled, StraightThrough])
-def test_heads_that_are_thrown_away_and_estimators_are_no_cuts(make_model: Any) -> None:
-    assert cut(make_model) == (set(), set())
+@pytest.mark.parametrize("make_model", [Net, Encoder, Pooled, Sometimes, StraightThrough])
+def test_heads_that_nobody_reads_and_estimators_are_no_cuts(make_model: Any) -> None:
+    def step(model: nn.Module, batch: Any) -> Tensor:
+        out = model(batch[0])
+        return F.cross_entropy(out[0] if isinstance(out, tuple) else out, batch[1])
+
+    assert cut(make_model, compute=WithTrainingStep(step)) == (set(), set())
+
+
+def test_what_does_not_leave_the_forward_that_computed_it_is_dropped() -> None:
+    lost, by = cut(Dropping)
+
+    assert lost == {"branch.0.weight", "branch.0.bias"}
+    assert by == {"the forward of the model, which uses nothing of what branch puts out"}
 
 
 class TwoHeads(Net):
