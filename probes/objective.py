@@ -220,9 +220,9 @@ def _index_classes(losses: Sequence[SeenLoss]) -> int:
 
     Indices are whole, count from zero without a gap and are about equally frequent.
     """
-    targets = [loss.call.target.flatten() for loss in losses
-               if loss.call.target is not None and loss.call.target.dim() <= 2
-               and loss.call.target.numel() == loss.call.target.shape[0]]
+    found = [_one_number_a_row(loss.call.target) for loss in losses
+             if loss.call.target is not None]
+    targets = [target for target in found if target is not None]
     if not targets:
         return 0
     values, counts = torch.unique(torch.cat(targets).double(), return_counts=True)
@@ -231,6 +231,14 @@ def _index_classes(losses: Sequence[SeenLoss]) -> int:
         return 0
     even = counts.double() / counts.double().mean()
     return len(values) if _EVEN_FROM <= float(even.min()) <= float(even.max()) <= _EVEN_TO else 0
+
+
+def _one_number_a_row(target: Tensor) -> Tensor | None:
+    """Return (N,) numbers of a target that holds one for each sample, or one many times."""
+    if target.dim() == 0 or target.dim() > 2 or not target.numel():
+        return None
+    rows = target.reshape(len(target), -1)
+    return rows[:, 0] if bool((rows == rows[:, :1]).all()) else None
 
 
 def _exclusive(loss: SeenLoss) -> float:

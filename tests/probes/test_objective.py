@@ -155,9 +155,12 @@ def test_class_indices_are_told_from_other_whole_numbers(y: Tensor, classes: int
     assert seen(ending(1), y, nn.MSELoss()).value("indices_as_numbers") == classes
 
 
-def test_indices_that_the_batches_hold_as_integers() -> None:
-    observation = seen(ending(1), CLASSES, compute=by_step(
-        lambda out, y: F.mse_loss(out.squeeze(1), y.float())))
+@pytest.mark.parametrize(("outputs", "loss"), [
+    (1, lambda out, y: F.mse_loss(out.squeeze(1), y.float())),
+    (3, lambda out, y: F.mse_loss(out, y.float()[:, None].expand_as(out))),
+])
+def test_indices_that_the_batches_hold_as_integers(outputs: int, loss: Any) -> None:
+    observation = seen(ending(outputs), CLASSES, compute=by_step(loss))
 
     assert observation.value("indices_as_numbers") == 3
     assert observation.value("index_typed_targets") is True
