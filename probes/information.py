@@ -27,6 +27,9 @@ _FEWEST_STEPS = 100
 _ROUNDS = 4
 _BY_HEART = 0.7
 _FEWEST = 50
+# Where each input stands for so many samples on average, of at least so many, a test that finds
+# no dependence has seen all that there is to see.
+_REPEATED, _ENOUGH = 10, 300
 # Batches that are learned by heart, and batches on which the result is tested.
 _LEARNED, _TESTED = 12, 24
 
@@ -42,6 +45,8 @@ class Information:
         Quantity("target_value", "", "that target", kind="text"),
         Quantity("dependence_p", "", "p-value of independent inputs and targets, by neighbours "
                  "and means; 1 for constant targets"),
+        Quantity("inputs_repeat", "", "there are so few different inputs that each stands for "
+                 "ten samples and more", kind="flag"),
         Quantity("learned_skill", "share", "accuracy or R2 on samples that were trained on, 0 for "
                  "the best constant, 1 for all right; 0 where no training was needed"),
         Quantity("unseen_skill_high", "share", "the same on unseen samples (of numbers the squared "
@@ -69,7 +74,7 @@ class Information:
         self._learnable(context, samples, look)
 
     def _learnable(self, context: ProbeContext, samples: Samples, look: FirstLook) -> None:
-        names = ("dependence_p", "learned_skill", "unseen_skill_high")
+        names = ("dependence_p", "inputs_repeat", "learned_skill", "unseen_skill_high")
         labels = class_labels(samples, look)
         target = _numbers(samples, look) if labels is None else labels
         inputs = [t for t in samples.inputs if t is not None]
@@ -80,11 +85,15 @@ class Information:
         p = dependence(inputs, target, classes=labels is not None, seed=context.seed)
         if p <= LEAST:
             _neutral(context, p)
+        elif _repeat(inputs):
+            # Neighbours are equals here: what they do not tell, nothing in the inputs tells.
+            _neutral(context, p, repeat=True)
         elif not all(t.is_floating_point() for t in inputs):
             # A rule over tokens (a sum modulo p) is learned long after it is learned by heart.
             context.note.absent("no simple dependence on the tokens, which says nothing", *names)
         else:
             context.note.measure("dependence_p", p)
+            context.note.measure("inputs_repeat", False)
             self._train(context, samples, None if labels is None else _commonest(labels))
 
     def _train(self, context: ProbeContext, samples: Samples, chance: float | None) -> None:
@@ -111,10 +120,20 @@ class Information:
         context.note.measure("unseen_skill_high", unseen.high, samples=unseen.samples)
 
 
-def _neutral(context: ProbeContext, p: float) -> None:
+def _neutral(context: ProbeContext, p: float, *, repeat: bool = False) -> None:
     context.note.measure("dependence_p", p)
+    context.note.measure("inputs_repeat", repeat)
     context.note.measure("learned_skill", 0.0)
     context.note.measure("unseen_skill_high", 1.0)
+
+
+def _repeat(inputs: Sequence[Tensor]) -> bool:
+    """Tell whether there are so few different inputs that each stands for many samples."""
+    count = len(inputs[0])
+    if count < _ENOUGH:
+        return False
+    rows = torch.cat([t.reshape(count, -1).double() for t in inputs], dim=1)
+    return len(rows.unique(dim=0)) * _REPEATED <= count
 
 
 def _is_constant(target: Tensor) -> bool:

@@ -126,3 +126,23 @@ def test_further_permutations_tell_a_weak_dependence_from_luck(
     assert low < part_of_probes("_dependence").dependence([x], y, classes=False, seed=0) <= high
     assert part_of_probes("_dependence").dependence(
         [x], y[torch.randperm(600, generator=g)], classes=False, seed=0) > 0.01
+
+
+@pytest.mark.parametrize(("kinds", "tells", "judged"), [
+    (8, False, "uninformative"), (8, True, "informative"), (400, False, "not judged"),
+])
+def test_tokens_that_hardly_differ_are_judged(kinds: int, tells: bool, judged: str) -> None:
+    drawn = torch.Generator().manual_seed(0)
+    sentence = torch.randint(kinds, (800,), generator=drawn)
+    x = torch.stack([sentence // 20, sentence % 20 + 20], dim=1)
+    y = torch.randint(3, (800,), generator=drawn)
+    if tells:
+        y = torch.where(torch.rand(800, generator=drawn) < 0.5, sentence % 3, y)
+    observation = observe("information", target(
+        lambda: nn.Sequential(nn.Embedding(40, 8), nn.Flatten(), nn.Linear(16, 3)), x, y))
+
+    if judged == "not judged":
+        assert "tokens" in observation.absent["dependence_p"]
+        return
+    assert observation.value("inputs_repeat") == (judged == "uninformative")
+    assert (observation.value("dependence_p") > 0.001) == (judged == "uninformative")
