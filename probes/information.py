@@ -133,7 +133,7 @@ def _repeat(inputs: Sequence[Tensor]) -> bool:
     if count < _ENOUGH:
         return False
     rows = torch.cat([t.reshape(count, -1).double() for t in inputs], dim=1)
-    return len(rows.unique(dim=0)) * _REPEATED <= count
+    return len(torch.unique(rows, dim=0)) * _REPEATED <= count
 
 
 def _is_constant(target: Tensor) -> bool:

@@ -159,6 +159,30 @@ def test_neighbours_lead_where_the_model_is_too_small() -> None:
     assert number(fitting, "neighbours_lead") < 0.05
 
 
+def test_a_model_that_learns_nothing_is_seen_where_no_neighbours_can_be_asked() -> None:
+    g = torch.Generator().manual_seed(0)
+    x, y = torch.randn(1200, FEATURES, generator=g), torch.randint(0, 3, (1200,), generator=g)
+
+    def blind(model: nn.Module, batch: Any) -> Tensor:
+        inputs, labels = batch[0]
+        loss: Tensor = F.cross_entropy(model(torch.zeros_like(inputs)), labels)
+        return loss
+
+    def loader(part: slice) -> DataLoader[Any]:
+        pairs: Any = [((x[i], y[i]),) for i in range(1200)[part]]
+        return DataLoader(pairs, batch_size=30)
+
+    observation = observe("fit", replace(
+        target(mlp, x[:900], y[:900], lr=1e-2, val=(x[900:], y[900:])),
+        make_train_loader=lambda: loader(slice(900)),
+        make_val_loader=lambda: loader(slice(900, None)), compute=WithTrainingStep(blind)))
+
+    assert number(observation, "neighbours_lead") == 0
+    assert number(observation, "fit_level") > 0.97
+    assert number(observation, "fit_steps") >= 300
+    assert "neighbours_score" not in {m.name for m in observation.measurements}
+
+
 @pytest.mark.parametrize("loss_fn", [nn.BCEWithLogitsLoss(), nn.MSELoss()])
 def test_neighbours_are_asked_about_several_labels_and_numbers(loss_fn: nn.Module) -> None:
     g = torch.Generator().manual_seed(0)

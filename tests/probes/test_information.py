@@ -145,4 +145,4 @@ def test_tokens_that_hardly_differ_are_judged(kinds: int, tells: bool, judged: s
         assert "tokens" in observation.absent["dependence_p"]
         return
     assert observation.value("inputs_repeat") == (judged == "uninformative")
-    assert (observation.value("dependence_p") > 0.001) == (judged == "uninformative")
+    assert (number(observation, "dependence_p") > 0.001) == (judged == "uninformative")
