@@ -129,11 +129,12 @@ class Track:
         """Return how far a run ended behind another, relative to what that one learned.
 
         0 is as good, 1 is nothing learned (beyond the best constant), more is worse than that. A
-        diverged run counts as not having moved. 0 as well when the better one learned nothing.
+        diverged run counts as not having moved. Where the better one learned nothing either it is
+        0, but 1 for a run that has blown up beside one that has not.
         """
         learned = self.reference - better.loss
         if not math.isfinite(learned) or learned <= 0:
-            return 0.0
+            return float(self.blown_up(run) and not self.blown_up(better))
         ended = run.loss if math.isfinite(run.loss) else max(fmean(self.before), self.reference)
         return (ended - better.loss) / learned
 

@@ -83,6 +83,19 @@ def test_a_rate_that_diverges_is_compared_even_in_the_shortest_trials() -> None:
     assert seen.value("warmup_tried") is True
 
 
+def test_a_rate_that_diverges_is_behind_one_that_does_not_yet_learn() -> None:
+    x, y = blobs()
+    raw = 1e4 + 1e3 * y[:, None].float()
+    seen = observe("learning_rate", target(
+        lambda: nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(),
+                              nn.Linear(32, 1)),
+        x, raw, nn.MSELoss(), lr=1e-2, optimizer=torch.optim.SGD))
+
+    assert seen.value("blown_up_share") == 1
+    assert float(seen.value("suggested_loss_after") or 0) > float(raw.var())
+    assert float(seen.value("lr_gap_least") or 0) >= 1
+
+
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_rate_far_too_low_gets_nowhere_in_an_epoch(seed: int) -> None:
     seen = observe("learning_rate", setup(1e-7), seed=seed)
