@@ -26,7 +26,7 @@ class Fired:
     Attributes:
         rule: That fired.
         finding: What it says.
-        at_start: It was there before the first step; None if the rule does not know.
+        at_start: It was there before the first step; None if that is not known, or of only a part.
     """
 
     rule: Rule

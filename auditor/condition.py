@@ -81,7 +81,11 @@ class Condition:
         A comparison with NaN is false. When a value is missing that the answer hangs on, the
         condition does not hold.
         """
-        return self._test(values) is True
+        return self.told(values) is True
+
+    def told(self, values: Values) -> bool | None:
+        """Tell whether it is true; None when a value is missing that the answer hangs on."""
+        return self._test(values)
 
 
 def compile_condition(

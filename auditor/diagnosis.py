@@ -54,9 +54,7 @@ def diagnose(
         if cases:
             ignored = {case.subject: by for case in cases if (by := _ignored(rule, case, scene))}
             first, *others = _findings(rule, cases, total, ignored, scene)
-            begun = rule.at_start
-            fired.append(Fired(rule, first, None if begun is None else any(
-                begun.holds(case.values) for case in cases)))
+            fired.append(Fired(rule, first, _at_start(rule, cases)))
             aside += others
             used.update(*ignored.values())
     for name, mask in hidden(fired, rules).items():
@@ -121,6 +119,14 @@ def _judge(rule: Rule, table: _Table, scene: Scene) -> tuple[Verdict, list[Case]
         # Those that were measured are fine, the others were not looked at.
         return Verdict("not-measured", table.missed[partly[0]]), [], len(cases)
     return Verdict("clear"), [], len(cases)
+
+
+def _at_start(rule: Rule, fired: Sequence[Case]) -> bool | None:
+    """Tell whether it was there before the first step; None where only some of it was."""
+    if rule.at_start is None:
+        return None
+    told = {rule.at_start.told(case.values) for case in fired}
+    return told.pop() if len(told) == 1 else None
 
 
 def _findings(

@@ -13,7 +13,10 @@ from torch.utils._pytree import tree_map
 
 from auditor.target import ComputeLoss, LossResult, Target
 
-_TAKES = frozenset({torch.autograd.grad, torch.autograd.backward, Tensor.backward})
+# A step that calls `backward` would leave gradients behind wherever it is only looked at.
+_TAKES = torch.autograd.grad
+# Passes with gradients in which they are looked for.
+_PASSES = 3
 
 
 def with_inner_gradients(target: Target) -> Target:
@@ -26,17 +29,19 @@ def with_inner_gradients(target: Target) -> Target:
 
 
 class _InnerGradients:
-    """Forward and loss; with gradients inside where the first pass that had them took some."""
+    """Forward and loss; with gradients inside where one of the first passes took some."""
 
     def __init__(self, compute: ComputeLoss) -> None:
         self.compute = compute
-        self._takes: bool | None = None
+        self._takes = False
+        self._passes = 0
 
     def __call__(self, model: nn.Module, batch: Any) -> LossResult:
         """Return the loss of one batch; without a graph where gradients are switched off."""
         if torch.is_grad_enabled():
-            if self._takes is not None:
+            if self._takes or self._passes >= _PASSES:
                 return self.compute(model, batch)
+            self._passes += 1
             with _Noticing() as noticing:
                 result = self.compute(model, batch)
             self._takes = noticing.taken
@@ -68,5 +73,5 @@ class _Noticing(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None,
     ) -> Any:
         """Run the function."""
-        self.taken = self.taken or func in _TAKES
+        self.taken = self.taken or func is _TAKES
         return func(*args, **(kwargs or {}))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -64,6 +66,53 @@ def dependence(inputs: Sequence[Tensor], target: Tensor, *, classes: bool, seed:
         if int(above.min()):
             break
     return min(1.0, 2 * (1 + int(above.min())) / (1 + len(random)))
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What equal inputs tell of the targets.
+
+    Attributes:
+        p: Of "inputs and targets are independent", by permutation.
+        high: Part of the target's variance that lies between groups of equal inputs, beyond
+            chance; upper end of the 95 % interval.
+    """
+
+    p: float
+    high: float
+
+
+def told_by_groups(groups: Tensor, target: Tensor, *, classes: bool, seed: int) -> Told:
+    """Return what is told by which samples have equal inputs.
+
+    The adjusted share of variance is epsilon squared (Kelley 1935); its standard error without
+    any dependence is that of a chi-squared variable, sqrt(2 (k - 1)) / n for k groups.
+
+    Args:
+        groups: (N,) group of each sample.
+        target: (N,) classes or numbers.
+        classes: The targets are classes.
+        seed: Of the permutations.
+    """
+    y = target.detach().cpu()
+    y = (torch.nn.functional.one_hot(torch.unique(y, return_inverse=True)[1]).double()
+         if classes else y.double().unsqueeze(1))
+    y = y - y.mean(dim=0)
+    total = float(y.square().sum())
+    count, kinds = len(y), int(groups.max()) + 1
+    sizes = torch.bincount(groups, minlength=kinds).double().unsqueeze(1)
+
+    def between(values: Tensor) -> float:
+        sums = torch.zeros(kinds, values.shape[1], dtype=values.dtype).index_add_(0, groups, values)
+        return float((sums.square() / sizes).sum()) / total if total else 0.0
+
+    generator = torch.Generator().manual_seed(seed)
+    observed = between(y)
+    above = sum(between(y[torch.randperm(count, generator=generator)]) >= observed
+                for _ in range(_PERMUTATIONS))
+    chance = (kinds - 1) / max(count - 1, 1)
+    share = (observed - chance) / (1 - chance)
+    return Told((1 + above) / (1 + _PERMUTATIONS), share + 2 * math.sqrt(2 * (kinds - 1)) / count)
 
 
 def _flat(inputs: Sequence[Tensor], generator: torch.Generator) -> Tensor:

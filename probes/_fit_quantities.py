@@ -23,8 +23,10 @@ _ON_VALIDATION: tuple[Quantity, ...] = (
              f"epoch, {_WAY}"),
     Quantity("early_val_excess_z", "", "that excess over its standard error"),
     Quantity("fit_val_score", "share", "accuracy or R2 on validation samples at the end"),
-    Quantity("neighbours_lead", "share", "score of nearest neighbours less that of the model; 0 "
-             "where they cannot be asked about such inputs and targets"),
+    Quantity("neighbours_asked", "", "nearest neighbours can be asked about such inputs and "
+             "targets", kind="flag"),
+    Quantity("neighbours_lead", "share", "score of nearest neighbours less that of the model; not "
+             "a number where they cannot be asked"),
     Quantity("neighbours_score", "share", "score of the five nearest neighbours"),
 )
 

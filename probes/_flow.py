@@ -30,6 +30,8 @@ _DERIVATIVE = "grad"
 _FIRST_ONLY = ("view_as", "expand_as", "reshape_as", "type_as", "to")
 # They hand values to Python or numpy, where nothing can be followed.
 _EXITS = ("numpy", "item", "tolist", "__float__", "__int__", "__array__")
+# They tell Python something of the values, which then decides what is computed.
+_TOLD = ("__bool__", "__index__", "is_nonzero", "equal", "allclose")
 # Their derivative is zero everywhere, so that a graph through them carries nothing.
 _FLAT = ("round", "floor", "ceil", "sign", "trunc")
 
@@ -77,6 +79,7 @@ class Flow:
         blind: Calls of a loss function with tensors that no source reaches.
         used: Bits of the sources that were an argument of any call.
         escaped: What left for Python or numpy.
+        told: Bits of the sources of what Python was told of, to decide by.
     """
 
     def __init__(self, sources: Sequence[Tensor]) -> None:
@@ -84,6 +87,7 @@ class Flow:
         self.blind: list[Cut] = []
         self.used = 0
         self.escaped = _NOTHING
+        self.told = 0
         self._own: dict[int, int] = {}
         self._traces = WeakIdKeyDictionary()
         for index, source in enumerate(sources):
@@ -116,6 +120,8 @@ class Flow:
             return
         for tensor in inputs:
             self.used |= self._own.get(id(tensor), 0)
+        if name in _TOLD:
+            self.told |= trace.values
         if name in _EXITS:
             self.escaped = _joined([self.escaped, self._cut(trace, call, name)])
             return

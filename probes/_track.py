@@ -130,13 +130,17 @@ class Track:
 
         0 is as good, 1 is nothing learned (beyond the best constant), more is worse than that. A
         diverged run counts as not having moved. Where the better one learned nothing either it is
-        0, but 1 for a run that has blown up beside one that has not.
+        0, but 1 for a run that is lost beside one that is not; a loss may well rise while all is
+        well (targets that the model makes itself).
         """
         learned = self.reference - better.loss
         if not math.isfinite(learned) or learned <= 0:
-            return float(self.blown_up(run) and not self.blown_up(better))
+            return float(self._is_lost(run) and not self._is_lost(better))
         ended = run.loss if math.isfinite(run.loss) else max(fmean(self.before), self.reference)
         return (ended - better.loss) / learned
+
+    def _is_lost(self, run: Run) -> bool:
+        return run.outcome == "diverged" or run.loss > self.unbearable
 
     @property
     def whole(self) -> float:

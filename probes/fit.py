@@ -218,7 +218,9 @@ def _note_neighbours(context: ProbeContext, run: FitRun) -> None:
     if val is not None and last.score_name:
         found = neighbours_score(train, val, last)
     if found is None or drawing(context.batches.training_pass.loader) == "by its own sampler":
-        note.measure("neighbours_lead", 0.0)
+        note.measure("neighbours_asked", False)
+        note.measure("neighbours_lead", math.nan)
         return
+    note.measure("neighbours_asked", True)
     note.measure("neighbours_lead", found - last.score)
     note.measure("neighbours_score", found)

@@ -15,7 +15,7 @@ from auditor.observation import Quantity
 from auditor.probe import Cost, NotApplicable, OutOfTime, ProbeContext
 from auditor.trial import Bench
 
-from ._dependence import LEAST, dependence
+from ._dependence import LEAST, dependence, told_by_groups
 from ._firstlook import FirstLook, first_look, same_values
 from ._labels import class_labels
 from ._samples import Samples, training_samples, validation_samples
@@ -27,9 +27,8 @@ _FEWEST_STEPS = 100
 _ROUNDS = 4
 _BY_HEART = 0.7
 _FEWEST = 50
-# Where each input stands for so many samples on average, of at least so many, a test that finds
-# no dependence has seen all that there is to see.
-_REPEATED, _ENOUGH = 10, 300
+# Where each input stands for so many samples on average, their targets tell all there is to know.
+_REPEATED = 10
 # Batches that are learned by heart, and batches on which the result is tested.
 _LEARNED, _TESTED = 12, 24
 
@@ -47,6 +46,8 @@ class Information:
                  "and means; 1 for constant targets"),
         Quantity("inputs_repeat", "", "there are so few different inputs that each stands for "
                  "ten samples and more", kind="flag"),
+        Quantity("group_share_high", "share", "part of the target's variance that equal inputs "
+                 "share, upper end of the 95 % interval; 1 where inputs do not repeat"),
         Quantity("learned_skill", "share", "accuracy or R2 on samples that were trained on, 0 for "
                  "the best constant, 1 for all right; 0 where no training was needed"),
         Quantity("unseen_skill_high", "share", "the same on unseen samples (of numbers the squared "
@@ -69,12 +70,14 @@ class Information:
         context.note.measure("target_is_constant", constant)
         if constant:
             context.note.measure("target_value", f"{float(target.reshape(-1)[0]):g}")
+            context.note.measure("group_share_high", 1.0)
             _neutral(context, 1.0)
             return
         self._learnable(context, samples, look)
 
     def _learnable(self, context: ProbeContext, samples: Samples, look: FirstLook) -> None:
-        names = ("dependence_p", "inputs_repeat", "learned_skill", "unseen_skill_high")
+        names = ("dependence_p", "inputs_repeat", "group_share_high", "learned_skill",
+                 "unseen_skill_high")
         labels = class_labels(samples, look)
         target = _numbers(samples, look) if labels is None else labels
         inputs = [t for t in samples.inputs if t is not None]
@@ -82,12 +85,16 @@ class Information:
             context.note.absent(
                 "the samples are not rows of fixed shape with one class or number", *names)
             return
+        if (groups := _groups(inputs)) is not None:
+            # So few different inputs that what these do not tell, nothing in the inputs tells.
+            told = told_by_groups(groups, target, classes=labels is not None, seed=context.seed)
+            context.note.measure("group_share_high", told.high)
+            _neutral(context, told.p, repeat=True)
+            return
         p = dependence(inputs, target, classes=labels is not None, seed=context.seed)
+        context.note.measure("group_share_high", 1.0)
         if p <= LEAST:
             _neutral(context, p)
-        elif _repeat(inputs):
-            # Neighbours are equals here: what they do not tell, nothing in the inputs tells.
-            _neutral(context, p, repeat=True)
         elif not all(t.is_floating_point() for t in inputs):
             # A rule over tokens (a sum modulo p) is learned long after it is learned by heart.
             context.note.absent("no simple dependence on the tokens, which says nothing", *names)
@@ -127,13 +134,19 @@ def _neutral(context: ProbeContext, p: float, *, repeat: bool = False) -> None:
     context.note.measure("unseen_skill_high", 1.0)
 
 
-def _repeat(inputs: Sequence[Tensor]) -> bool:
-    """Tell whether there are so few different inputs that each stands for many samples."""
+def _groups(inputs: Sequence[Tensor]) -> Tensor | None:
+    """Return (N,) which samples have equal inputs; None where there are too many different ones."""
     count = len(inputs[0])
-    if count < _ENOUGH:
-        return False
-    rows = torch.cat([t.reshape(count, -1).double() for t in inputs], dim=1)
-    return len(torch.unique(rows, dim=0)) * _REPEATED <= count
+    parts = [t.detach().cpu().reshape(count, -1).contiguous().view(torch.uint8).numpy()
+             for t in inputs]
+    seen: dict[bytes, int] = {}
+    groups = []
+    for row in range(count):
+        content = b"".join(part[row].tobytes() for part in parts)
+        groups.append(seen.setdefault(content, len(seen)))
+        if len(seen) * _REPEATED > count:
+            return None
+    return torch.tensor(groups)
 
 
 def _is_constant(target: Tensor) -> bool:

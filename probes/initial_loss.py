@@ -36,6 +36,7 @@ _COMPARED = (
              "input, or of equal odds where that is larger"),
     Quantity("predicts_numbers", "", "the loss is one of regression", kind="flag"),
     Quantity("target_mean", "", "mean of the targets"),
+    Quantity("target_std", "", "standard deviation of the targets"),
 )
 
 
@@ -174,6 +175,8 @@ def _reference(calls: Sequence[LossCall]) -> float | None:
 
 
 def _note_target(calls: Sequence[LossCall], context: ProbeContext) -> None:
-    targets = [call.target.double().mean() for call in calls if call.target is not None]
+    targets = [call.target.double().flatten() for call in calls if call.target is not None]
     if targets:
-        context.note.measure("target_mean", float(torch.stack(targets).mean()))
+        together = torch.cat(targets)
+        context.note.measure("target_mean", float(together.mean()))
+        context.note.measure("target_std", float(together.std(correction=0)))

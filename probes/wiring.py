@@ -15,7 +15,7 @@ from auditor.recorder import watching
 from auditor.trial import STEP_SECONDS, Bench
 from auditor.usercode import user_code
 
-from ._dropped import Returned
+from ._dropped import Returned, alike
 from ._flow import Flow, repeats
 from ._modes import Modules, is_wrongly_in_eval
 from ._structure import stack_entries, unregistered_modules
@@ -33,13 +33,14 @@ class _Fate:
         with_gradient: Passes in which a gradient arrived.
         cut: Passes in which it took part, the loss was computed from it or looked past it, and no
             gradient arrived.
-        dropped: What was computed with it did not leave the forward that called for it.
+        dropped: Of these, passes in which what was computed with it did not leave the forward that
+            called for it.
         by, place: The call that cut the graph.
     """
 
     with_gradient: int = 0
     cut: int = 0
-    dropped: bool = False
+    dropped: int = 0
     by: str = "something that cannot be seen"
     place: Any = None
 
@@ -59,6 +60,8 @@ class Wiring:
         Quantity("cut_by", "", "the call at which the gradient ends", "parameter", "text"),
         Quantity("is_dropped", "", "what the parameter's layer puts out is not used in the forward "
                  "that calls it", "parameter", "flag"),
+        Quantity("others_alike_learn", "", "the same layer of other blocks gets gradients: the "
+                 "last block has one too many", "parameter", "flag"),
         Quantity("held_by_optimizer", "", "the optimizer holds the parameter", "parameter",
                  "flag"),
         Quantity("foreign_parameters", "", "tensors in the optimizer that are not the model's"),
@@ -180,8 +183,8 @@ class _Passes:
                 # A head that nobody reads is no fault, unless a loss looks past it.
                 fate.cut += 1
                 fate.by, fate.place = flow.blind[0].by, flow.blind[0].place
-            elif flow.used & bit and (who := self.returned.dropped(name, part)):
-                fate.cut, fate.dropped = fate.cut + 1, True
+            elif flow.used & bit and (who := self.returned.dropped(name, part | flow.told)):
+                fate.cut, fate.dropped = fate.cut + 1, fate.dropped + 1
                 fate.by = _dropping(*who)
 
     def _note_hidden(self) -> None:
@@ -199,12 +202,15 @@ def _note_parameters(passes: _Passes, context: ProbeContext) -> None:
     note, held = context.note, _held(passes.bench)
     own = {id(p) for p in passes.parameters.values()}
     note.measure("foreign_parameters", len(held - own))
+    learning = {alike(name) for name, fate in passes.fates.items() if fate.with_gradient}
     for name, fate in passes.fates.items():
         if fate.cut and not fate.with_gradient and passes.changed_without_gradient(name):
             fate.cut = 0
         note.measure("cut_batches", fate.cut if not fate.with_gradient else 0, name)
         note.measure("gradient_batches", fate.with_gradient, name)
-        note.measure("is_dropped", fate.dropped, name)
+        dropped = bool(fate.cut) and fate.dropped == fate.cut and not fate.with_gradient
+        note.measure("is_dropped", dropped, name)
+        note.measure("others_alike_learn", dropped and alike(name) in learning, name)
         note.measure("held_by_optimizer", id(passes.parameters[name]) in held, name)
         if fate.cut and not fate.with_gradient:
             note.measure("cut_by", fate.by, name)
@@ -212,7 +218,7 @@ def _note_parameters(passes: _Passes, context: ProbeContext) -> None:
                 note.place(name, fate.place)
     if not passes.fates:
         note.absent("the model has no parameters", "cut_batches", "gradient_batches",
-                    "is_dropped", "held_by_optimizer")
+                    "is_dropped", "others_alike_learn", "held_by_optimizer")
 
 
 def _dropping(layer: str, caller: str) -> str:

@@ -78,12 +78,18 @@ def test_a_rate_explains_what_came_with_the_steps_and_is_explained_by_what_was_t
     assert len(found.findings) == 2
 
 
-@pytest.mark.parametrize("values", [{"x": {"fc1": 1}, "y": 1}])
-def test_what_did_not_measure_its_start_is_explained_by_a_rate(values: Observed) -> None:
+@pytest.mark.parametrize("start", [{}, {"fc1": 1, "fc3": 0}])
+def test_where_the_start_is_not_known_or_differs_each_may_explain_the_other(
+    start: dict[str, int]
+) -> None:
     flat = rule("flat", category="activation", causes="[rate]", at_start="z > 0")
     rate = rule("rate", "y > 0", category="learning-rate", for_each="run")
+    values: Observed = {"x": {"fc1": 1, "fc3": 1}, "y": 1, "z": start}
+    explains = rule("rate", "y > 0", category="learning-rate", for_each="run", causes="[flat]")
+    alone = rule("flat", category="activation", at_start="z > 0")
 
     assert explained(flat, rate, values)
+    assert explained(explains, alone, values)
 
 
 @pytest.mark.parametrize(("effect_is", "cause_is", "related"), [

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
 from auditor.errors import TargetError
+from auditor.observation import Observation
 from auditor.target import Target, WithTrainingStep
 
 
@@ -128,21 +129,41 @@ def test_further_permutations_tell_a_weak_dependence_from_luck(
         [x], y[torch.randperm(600, generator=g)], classes=False, seed=0) > 0.01
 
 
-@pytest.mark.parametrize(("kinds", "tells", "judged"), [
-    (8, False, "uninformative"), (8, True, "informative"), (400, False, "not judged"),
-])
-def test_tokens_that_hardly_differ_are_judged(kinds: int, tells: bool, judged: str) -> None:
+def sentences(kinds: int) -> tuple[Tensor, Tensor, torch.Generator]:
     drawn = torch.Generator().manual_seed(0)
-    sentence = torch.randint(kinds, (800,), generator=drawn)
-    x = torch.stack([sentence // 20, sentence % 20 + 20], dim=1)
-    y = torch.randint(3, (800,), generator=drawn)
-    if tells:
-        y = torch.where(torch.rand(800, generator=drawn) < 0.5, sentence % 3, y)
-    observation = observe("information", target(
-        lambda: nn.Sequential(nn.Embedding(40, 8), nn.Flatten(), nn.Linear(16, 3)), x, y))
+    which = torch.randint(kinds, (1600,), generator=drawn)
+    orders = torch.stack([torch.randperm(4, generator=drawn) for _ in range(kinds)])
+    return orders[which] + 4 * (which // 24)[:, None], which, drawn
 
-    if judged == "not judged":
-        assert "tokens" in observation.absent["dependence_p"]
-        return
-    assert observation.value("inputs_repeat") == (judged == "uninformative")
-    assert (number(observation, "dependence_p") > 0.001) == (judged == "uninformative")
+
+def asked(x: Tensor, y: Tensor) -> Observation:
+    return observe("information", target(
+        lambda: nn.Sequential(nn.Embedding(4000, 8), nn.Flatten(), nn.Linear(32, 3)), x, y))
+
+
+def test_many_different_tokens_are_not_judged() -> None:
+    x, _, drawn = sentences(1500)
+    observation = asked(x, torch.randint(3, (1600,), generator=drawn))
+
+    assert "tokens" in observation.absent["dependence_p"]
+    assert "tokens" in observation.absent["group_share_high"]
+
+
+def test_few_different_tokens_with_labels_that_go_with_none_of_them() -> None:
+    x, _, _ = sentences(12)
+    observation = asked(x, torch.randint(3, (1600,), generator=torch.Generator().manual_seed(7)))
+
+    assert observation.value("inputs_repeat") is True
+    assert number(observation, "dependence_p") > 0.05
+    assert number(observation, "group_share_high") < 0.01
+
+
+@pytest.mark.parametrize("part", [1.0, 0.3])
+def test_few_different_tokens_whose_order_alone_tells_the_label(part: float) -> None:
+    x, which, drawn = sentences(24)
+    noise = torch.randint(3, (1600,), generator=drawn)
+    y = torch.where(torch.rand(1600, generator=drawn) < part, which % 3, noise)
+    observation = asked(x, y)
+
+    assert number(observation, "dependence_p") < 0.05
+    assert number(observation, "group_share_high") > 0.05
