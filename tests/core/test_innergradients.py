@@ -33,7 +33,7 @@ def stepping(model: nn.Module, batch: Any) -> LossResult:
     loss.backward()  # type: ignore[no-untyped-call]
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter -= 0.1 * parameter.grad
+            parameter.sub_(torch.as_tensor(parameter.grad), alpha=0.1)
     return LossResult(loss.detach(), None)
 
 
