@@ -15,6 +15,8 @@ from auditor.spread import rms_of
 # Xavier keeps the variance of what a tanh or a sigmoid takes in; only rectifiers need a gain.
 _ONE_SIDED_GAIN = 2.0**0.5
 _NOT_MULTIPLIED = ("lookup", "opaque")
+# A spread over samples below this part of the values is rounding.
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ def scale_of(use: LayerUse) -> Scale:
         mean=mean,
         std=math.sqrt(max(rms**2 - mean**2, 0.0)),
         bias_rms=bias,
-        bias_to_signal=bias / use.y_spread if use.y_spread > 0 else math.nan,
+        bias_to_signal=bias / use.y_spread if use.y_spread > _ROUNDING * use.y_rms else math.nan,
         bias_to_weights=bias / unit if unit else math.nan,
         bias_to_default=bias * math.sqrt(3 * use.fan_in),
         predicted_rms=math.hypot(unit * use.x_rms, bias),

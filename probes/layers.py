@@ -74,8 +74,10 @@ def _note_activations(context: ProbeContext, run: ShortRun) -> None:
         use = uses.get(subject)
         if use is None or not use.hidden:
             continue
-        # Where every sample gives the same, a unit that is off says nothing of the others.
-        if subject in run.dead_at_start and not record.constant_input:
+        # Where every sample gives the same, half of the units are off, and live all the same; all
+        # of them are so by no chance.
+        all_dead = run.dead_at_end.get(subject, 0.0) == 1
+        if subject in run.dead_at_start and (all_dead or not record.constant_input):
             _note_rectifier(context, run, subject, record)
         if not use.gates:
             if use not in undone or (record.flat and _is_sharp(record)):

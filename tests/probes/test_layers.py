@@ -300,3 +300,25 @@ def test_no_model_waits_for_the_collector_of_cycles(probe: str) -> None:
         gc.enable()
 
     assert made and not alive
+
+
+@pytest.mark.parametrize(("bias", "dead"), [(-20.0, True), (0.0, False)])
+def test_behind_a_lost_signal_all_dead_units_are_told_and_half_of_them_are_not(
+    bias: float, dead: bool
+) -> None:
+    class Lost(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.gate, self.head = nn.Linear(8, 32), nn.Linear(32, 32), nn.Linear(32, 3)
+            nn.init.constant_(self.gate.bias, bias)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            out: torch.Tensor = self.head(torch.relu(self.gate(self.body(x) * 0 + 1)))
+            return out
+
+    drawn = torch.Generator().manual_seed(0)
+    seen = observe("layers", target(Lost, torch.randn(400, 8, generator=drawn),
+                                    torch.randint(3, (400,), generator=drawn)))
+    shares = [m.value for m in seen.measurements if m.name == "dead_share"]
+
+    assert shares == ([1.0] if dead else [])
