@@ -7,12 +7,15 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.hooks import RemovableHandle
 
 from auditor.recorder import Call, tensors_in
 
 
 class FirstFault:
-    """Listens to every call of a pass; the hooks that it sets die with the pass.
+    """Listens to every call of a pass; `let_go` takes away the hooks that it sets.
+
+    Those of what the pass computes die with it, those of the parameters would not.
 
     Attributes:
         forward: The first call whose output is not finite although its inputs are, in words.
@@ -22,6 +25,13 @@ class FirstFault:
     def __init__(self) -> None:
         self.forward = ""
         self.backward = ""
+        self._handles: list[RemovableHandle] = []
+
+    def let_go(self) -> None:
+        """Take all hooks away, after the backward pass."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
 
     def on_module(self, call: Call) -> None:
         """Look at fused layers, whose inner operations are not seen."""
@@ -37,10 +47,11 @@ class FirstFault:
             look = self._sent_back_by(call.subject, _name(call.function))
             # The node knows what it alone sends back; a call of several nodes is told by what
             # arrives at its arguments, which have other readers too.
-            output.grad_fn.register_hook(lambda sent, got: look(*sent))
+            self._handles.append(output.grad_fn.register_hook(lambda sent, got: look(*sent)))
             for tensor in tensors_in(call.args):
                 if tensor.requires_grad:
-                    tensor.register_hook(look)  # type: ignore[no-untyped-call]
+                    self._handles.append(
+                        tensor.register_hook(look))  # type: ignore[no-untyped-call]
 
     def _look(self, call: Call) -> None:
         if self.forward:

@@ -221,11 +221,14 @@ def _origin(target: Target, batches: Sequence[Any], run: ShortRun, seed: int) ->
             bench.step(batch_tools.private(batches[step % len(batches)]))
         batch = batch_tools.private(batches[run.fault_step % len(batches)])
         broken = _broken_weight(bench)
-        with watching(bench.model, fault, everything=True):
-            loss = bench.loss(batch).loss
-        if not run.loss_broke and loss.requires_grad:
-            with user_code("running backward"):
-                loss.backward()  # type: ignore[no-untyped-call]
+        try:
+            with watching(bench.model, fault, everything=True):
+                loss = bench.loss(batch).loss
+            if not run.loss_broke and loss.requires_grad:
+                with user_code("running backward"):
+                    loss.backward()  # type: ignore[no-untyped-call]
+        finally:
+            fault.let_go()
     if not run.loss_broke:
         return fault.backward
     return fault.forward or (broken and f"the optimizer's update of {broken}")
