@@ -24,6 +24,8 @@ from ._outputs import Outputs, evaluate
 _SAMPLES = 14
 # Rounding differs between batch sizes; a change below this part of the spread is none.
 _ROUNDING = 1e-4
+# Of the spread over samples: outputs that differ by no more are those of the same sample.
+_IN_PLACE = 1e-3
 # Outputs that vary less than this part of their size are compared with the size instead.
 _LEAST_SPREAD = 1e-3
 
@@ -101,8 +103,27 @@ class _Exchange:
         other = evaluate(self.bench, batches.select(self.batch, order + self._rest()),
                          seed=self.seed, samples=self.count)
         influence, share = self._influence(other.model[self.main], kept, kept)
+        if influence > 0 and self._is_reordered(other.model[self.main]):
+            influence = share = 0.0
         alone, _ = self._influence(self._alone(kept), kept, begin)
         return _Found(influence, share, alone, _first_mixing(self.whole, other, kept))
+
+    def _is_reordered(self, other: Tensor) -> bool:
+        """Tell whether all outputs of the exchanged batch were there before, in other places.
+
+        All its samples were. A step that sorts or shuffles its batch (by survival times) mixes
+        nothing.
+        """
+        one, after = (t.double().reshape(len(t), -1) for t in (self.whole.model[self.main], other))
+        if one.shape[1] != after.shape[1]:
+            return False
+        gaps = torch.cdist(after, one).amin(dim=1) / math.sqrt(one.shape[1])
+        return bool((gaps <= _IN_PLACE * self._spread()).all())
+
+    def _spread(self) -> float:
+        one = self.whole.model[self.main]
+        size = float(one.double().square().mean().sqrt())
+        return max(sample_spread(one), _LEAST_SPREAD * size, 1e-30)
 
     def _rest(self) -> list[int]:
         return list(range(2 * self.half, self.count))
@@ -126,9 +147,7 @@ class _Exchange:
         after = other[theirs].double().reshape(len(theirs), -1)
         if not bool(torch.isfinite(before).all() and torch.isfinite(after).all()):
             return math.nan, math.nan
-        size = float(before.square().mean().sqrt())
-        spread = max(sample_spread(one), _LEAST_SPREAD * size, 1e-30)
-        gaps = (before - after).square().mean(dim=1).sqrt() / spread
+        gaps = (before - after).square().mean(dim=1).sqrt() / self._spread()
         return float(gaps.square().mean().sqrt()), float((gaps > _ROUNDING).double().mean())
 
 

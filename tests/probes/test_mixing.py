@@ -10,6 +10,7 @@ from builders import observe, target
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
+from auditor.observation import Observation
 from auditor.target import WithTrainingStep
 
 _GENERATOR = torch.Generator().manual_seed(0)
@@ -153,3 +154,24 @@ def test_batch_statistics_in_eval_mode_are_no_mixing() -> None:
                              nn.BatchNorm1d(8, track_running_stats=False), nn.Linear(8, 3))
 
     assert "statistics" in refusal(make_model, SEQUENCES, LABELS)
+
+
+def influences(observation: Observation) -> list[float]:
+    return [float(m.value) for m in observation.measurements if m.name == "foreign_influence"]
+
+
+@pytest.mark.parametrize("order", [
+    lambda x: torch.randperm(len(x)), lambda x: x[:, 0, 0].argsort(descending=True)])
+def test_a_step_that_puts_its_samples_in_another_order_mixes_nothing(order: Any) -> None:
+    def step(model: nn.Module, batch: Any) -> Tensor:
+        x, y = batch
+        places = order(x)
+        loss: Tensor = F.cross_entropy(model(x[places]), y[places])
+        return loss
+
+    silent, mixing = (observe("mixing", target(
+        lambda first=first: Recurrent(batch_first=first), SEQUENCES, LABELS,
+        compute=WithTrainingStep(step))) for first in (True, False))
+
+    assert max(influences(silent)) == 0
+    assert max(influences(mixing)) > 0.01
