@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -170,7 +171,7 @@ def test_a_step_that_puts_its_samples_in_another_order_mixes_nothing(order: Any)
         return loss
 
     silent, mixing = (observe("mixing", target(
-        lambda first=first: Recurrent(batch_first=first), SEQUENCES, LABELS,
+        partial(Recurrent, batch_first=first), SEQUENCES, LABELS,
         compute=WithTrainingStep(step))) for first in (True, False))
 
     assert max(influences(silent)) == 0
