@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
 from torch import Tensor, nn
-from torch.nn.modules import module as hooks
 from torch.overrides import TorchFunctionMode
 
 from auditor import functions
 from auditor.isolation import eagerly
+from auditor.modulehooks import on_calls
 
 Frame = Any
 # What is called in place of a function: (subject, function) -> another function, or None.
@@ -103,15 +103,9 @@ class Watcher(TorchFunctionMode):
         """Watch what runs inside as one pass; no hook is left behind, whatever happens."""
         self._stack.clear()
         self._seen.clear()
-        enter = hooks.register_module_forward_pre_hook(self.enter_module)
-        leave = hooks.register_module_forward_hook(self.leave_module, always_call=True)
-        try:
-            # Modes and hooks see nothing inside compiled code; eager runs leave it valid.
-            with eagerly(), self:
-                yield
-        finally:
-            enter.remove()
-            leave.remove()
+        # Modes and hooks see nothing inside compiled code; eager runs leave it valid.
+        with on_calls(self.enter_module, self.leave_module), eagerly(), self:
+            yield
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None,

@@ -12,7 +12,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from torch import Tensor, nn
-from torch.nn.modules import module as hooks
+
+from auditor.modulehooks import on_calls
 
 from ._flow import Flow
 
@@ -55,13 +56,8 @@ class Returned:
                 bits = flow.of(output).values if _is_open(output) else _EVERYTHING
                 self._values[path] = self._values.get(path, 0) | bits
 
-        handles = [hooks.register_module_forward_pre_hook(enter),
-                   hooks.register_module_forward_hook(leave, always_call=True)]
-        try:
+        with on_calls(enter, leave):
             yield
-        finally:
-            for handle in handles:
-                handle.remove()
         # What a module keeps is read later, by the next pass or by the step.
         self._kept = flow.of([
             value for module in self._modules.values() for key, value in vars(module).items()

@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules import module as hooks
 
 from auditor import batches
 from auditor.isolation import seed_all
 from auditor.modes import evaluating
+from auditor.modulehooks import on_calls
 from auditor.recorder import tensors_in
 from auditor.spread import spread_sample
 from auditor.trial import Bench
@@ -98,13 +98,8 @@ def _keeping(model: nn.Module, outputs: Outputs, samples: int) -> Iterator[None]
                 and floats[0].shape[:1] == (samples,):
             outputs.layers[path] = _rows(floats[0])
 
-    handles = [hooks.register_module_forward_pre_hook(enter),
-               hooks.register_module_forward_hook(leave, always_call=True)]
-    try:
+    with on_calls(enter, leave):
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _rows(tensor: Tensor) -> Tensor:

@@ -43,7 +43,7 @@ class Information:
         Quantity("target_is_constant", "", "all targets are the same", kind="flag"),
         Quantity("target_value", "", "that target", kind="text"),
         Quantity("dependence_p", "", "p-value of independent inputs and targets, by neighbours "
-                 "and means; 1 for constant targets"),
+                 "and means, or by groups where inputs repeat; 1 for constant targets"),
         Quantity("inputs_repeat", "", "there are so few different inputs that each stands for "
                  "ten samples and more", kind="flag"),
         Quantity("group_share_high", "share", "part of the target's variance that equal inputs "

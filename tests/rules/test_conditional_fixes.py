@@ -1,0 +1,28 @@
+"""Fixes that are shown only where they can be meant."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from sample_rules import fired
+
+from auditor import registry
+from auditor.scene import Scene
+
+
+@pytest.mark.parametrize(("numbers", "spread", "told"), [
+    (True, 2890.0, True), (True, 10.0, False), (True, 1.0, False), (False, 2890.0, False),
+])
+def test_targets_are_to_be_standardised_where_they_are_numbers_and_are_not(
+    numbers: bool, spread: float, told: bool
+) -> None:
+    finding = fired(registry.rules().items["lr-too-high"], {
+        "lr_ratio": 4e4, "growth_through_time": 0.0, "lr_gap": 1.0, "lr_gap_least": 1.0,
+        "lr_gap_warm": 1.0, "lr_gap_p": 0.0, "lr_trials": 3, "blown_up_share": 1.0,
+        "killed_share": 0.0, "user_lr": 1e-2, "suggested_lr": 2.5e-7, "flat_lr_low": 1e-7,
+        "flat_lr_high": 2.5e-7, "user_loss_after": math.inf, "suggested_loss_after": 1.3e7,
+        "initial_trial_loss": 1.3e7, "lr_trial_steps": 56, "predicts_numbers": numbers,
+        "target_std": spread}, Scene())
+
+    assert any("Standardise the targets" in fix.summary for fix in finding.fixes) == told
