@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from auditor.isolation import seeded
 from auditor.observation import Series
@@ -132,7 +132,7 @@ class _Look:
             # Asked in any case: where nothing is learned, all else has used up the steps.
             affordable = max(purse.left // _MEMORISING_STEPS, _MEMORISING_RATES)
             rates = self._rates_to_memorise(swept, raced)[:affordable]
-            memorised = self._memorised(rates)
+            memorised = self._memorised(rates, track.train)
             learned, asked = max([learned, *memorised]), bool(memorised)
         if learned > _HARDLY or (asked and self.plan.length >= _SHORTEST):
             note.measure("best_descent", max(learned, 0.0))
@@ -145,15 +145,16 @@ class _Look:
         rates = (swept.rates[swept.best] / 4, raced.user.lr, raced.best.lr)
         return [lr for lr in dict.fromkeys(rates) if lr > 0]
 
-    def _memorised(self, rates: list[float]) -> list[float]:
+    def _memorised(self, rates: list[float], known: Sequence[Any]) -> list[float]:
         """Return what each of the rates surely learns of a tiny subset, as a share.
 
-        Two standard errors are taken off: the loss may shuffle its samples, or draw its targets.
+        It is taken from batches far apart, since neighbours of a sorted set have one answer. Two standard errors are taken off: the loss may shuffle its samples, or draw its targets.
         Nothing where the samples all have one answer: a constant knows it.
         """
         if not rates:
             return []
-        track = Track(self.context, 1, only=subset(self.context.batches.train(_FEW_BATCHES)))
+        apart = known[::max(len(known) // _FEW_BATCHES, 1)][:_FEW_BATCHES]
+        track = Track(self.context, 1, only=subset(apart))
         start = fmean(track.before)
         if track.constant is not None and abs(track.constant) <= _KNOWN * abs(start):
             return []
