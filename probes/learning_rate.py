@@ -148,8 +148,9 @@ class _Look:
     def _memorised(self, rates: list[float], known: Sequence[Any]) -> list[float]:
         """Return what each of the rates surely learns of a tiny subset, as a share.
 
-        It is taken from batches far apart, since neighbours of a sorted set have one answer. Two standard errors are taken off: the loss may shuffle its samples, or draw its targets.
-        Nothing where the samples all have one answer: a constant knows it.
+        It is taken from batches far apart, since neighbours of a sorted set have one answer. Two
+        standard errors are taken off: the loss may shuffle its samples, or draw its targets. Nothing
+        where the samples all have one answer: a constant knows it.
         """
         if not rates:
             return []
@@ -159,8 +160,11 @@ class _Look:
         if track.constant is not None and abs(track.constant) <= _KNOWN * abs(start):
             return []
         runs = [track.go(lr, _MEMORISING_STEPS) for lr in rates]
-        return [track.share_learned(run) - 2 * run.standard_error / track.whole
-                if track.whole and run.after else track.share_learned(run) for run in runs]
+        # What the clock has cut short has learned that much at least, and shows no limit.
+        whole = all(run.outcome != "out-of-time" for run in runs)
+        shares = [track.share_learned(run) - 2 * run.standard_error / track.whole
+                  if track.whole and run.after else track.share_learned(run) for run in runs]
+        return shares if whole or max(shares) > _HARDLY else []
 
     def _note_comparison(self, track: Track, raced: Race, look: CloserLook) -> None:
         note, found = self.context.note, look.found
