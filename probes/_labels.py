@@ -18,7 +18,7 @@ from ._samples import Samples
 
 _MOST_CLASSES = 1000
 _ERROR = 0.025
-# With two outputs, one class that never comes is a constant target.
+# With two outputs, one class that never comes is a constant target; of -1 and 1 both are classes.
 _FEW = 2
 
 
@@ -68,6 +68,12 @@ def labels_in(target: Tensor | None) -> Tensor | None:
         return None
     labels = flat.long()
     return labels if int(torch.unique(labels).numel()) <= _MOST_CLASSES else None
+
+
+def classes_in(labels: Tensor) -> Tensor:
+    """Return the labels without those that mark samples without one: negative beside classes."""
+    classes = labels[labels >= 0]
+    return classes if len(torch.unique(classes)) >= _FEW else labels
 
 
 def weighing(call: LossCall | None) -> str:

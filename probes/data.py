@@ -65,11 +65,13 @@ class Data:
         _targets(note, train, look)
         labels = _labels.class_labels(train, look)
         val_labels = _labels.labels_in(val.target) if val and labels is not None else None
+        in_order = _order_of(context, train, labels, how)
+        _compare(context, train, val, labels is not None, how)
+        labels, val_labels = (found if found is None else _labels.classes_in(found)
+                              for found in (labels, val_labels))
         if labels is not None:
             note.table("label_counts", label_table(labels, val_labels))
-        in_order = _order_of(context, train, labels, how)
         _classes(note, train, look, labels, val_labels, in_order=in_order)
-        _compare(context, train, val, labels is not None, how)
         _shifts(note, train, val, (labels, val_labels), how)
 
 

@@ -79,3 +79,15 @@ def test_other_samples_are_no_leak_and_no_shift() -> None:
     assert number(found, "input_rescaling") < 1.2
     assert number(found, "input_shift") < 0.2
     assert number(found, "label_distance") < 0.1
+
+
+@pytest.mark.parametrize("mark", [-1, 0])
+def test_samples_without_a_label_shift_no_labels(mark: int) -> None:
+    x, y = table()
+    marked = torch.where(torch.arange(len(y)) % 5 == 0, y, mark)
+    loss = nn.CrossEntropyLoss(ignore_index=-1)
+    found = looked_at(x, marked, loss, val=table(1, 200))
+
+    # As many of a class are a shift.
+    assert (number(found, "label_distance") > 0.4) == (mark == 0)
+    assert (number(found, "rarest_class_evenness") > 0.6) == (mark == -1)

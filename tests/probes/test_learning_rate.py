@@ -138,6 +138,24 @@ def test_samples_that_all_have_one_answer_do_not_tell_whether_a_rate_learns() ->
     assert seen.value("best_descent") is None
 
 
+def test_what_the_clock_cuts_short_does_not_tell_that_nothing_is_learned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = Track.go
+
+    def cut(track: Any, lr: float, steps: int, **how: Any) -> Any:
+        if len(track.judges[0][1]) > 16:
+            return whole(track, lr, steps, **how)
+        run = whole(track, lr, 1, **how)
+        run.outcome = "out-of-time"
+        return run
+
+    monkeypatch.setattr(Track, "go", cut)
+    seen = observe("learning_rate", setup(3e-2, dead))
+
+    assert seen.value("best_descent") is None
+
+
 def test_units_that_die_only_at_the_users_rate_are_counted() -> None:
     def net() -> nn.Module:
         return nn.Sequential(
