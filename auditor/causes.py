@@ -185,10 +185,11 @@ def _can_explain(cause: Fired, item: Fired, spots: Mapping[str, _Spot]) -> bool:
 def _comes_later(cause: Fired, item: Fired) -> bool:
     """Tell whether the cause came after what it is to explain.
 
-    No rate explains what was there before the first step; and what came with the steps does not
-    explain the rate that may have brought it about.
+    No rate and no order of the samples explains what was there before the first step; and what
+    came with the steps does not explain the rate that may have brought it about.
     """
-    if cause.rule.category == "learning-rate" and item.at_start:
+    acts_by_steps = cause.rule.category == "learning-rate" or cause.rule.id == "unshuffled-loader"
+    if acts_by_steps and item.at_start:
         return True
     return (item.rule.category == "learning-rate" and cause.at_start is False
             and item.rule.id in cause.rule.causes)

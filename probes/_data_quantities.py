@@ -51,6 +51,8 @@ QUANTITIES: tuple[Quantity, ...] = (
              "validation, beyond sampling error"),
     Quantity("input_rescaling", "ratio", "ratio of the typical feature's standard deviations, "
              "beyond sampling error"),
+    Quantity("some_input_rescaling", "ratio", "what that ratio is for a quarter of the features "
+             "at least, and for two"),
     Quantity("input_shift_direction", "", "the validation values are larger or smaller",
              kind="text"),
     Quantity("label_distance", "share", "total variation distance of the label shares, beyond "

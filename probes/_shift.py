@@ -16,6 +16,8 @@ from ._features import feature_rows, pulled_in
 # Standard errors that a difference has to exceed before any of it counts: many features are
 # compared, and samples of one source are not independent.
 _ERRORS = 4.0
+# A single column (a time, a counter) may well spread otherwise.
+_A_FEW = 2
 
 
 class Shift(NamedTuple):
@@ -25,11 +27,13 @@ class Shift(NamedTuple):
         moved: Difference of the means in standard deviations.
         rescaled: Ratio of the standard deviations, at least 1.
         larger: The validation values are the larger ones.
+        some_rescaled: What that ratio is for a quarter of the features at least, and for two.
     """
 
     moved: float
     rescaled: float
     larger: bool
+    some_rescaled: float
 
 
 def input_shift(train: Sequence[Tensor | None], val: Sequence[Tensor | None]) -> Shift | None:
@@ -78,9 +82,20 @@ def _shift_of(train: Tensor | None, val: Tensor | None) -> Shift | None:
     middle = float(ratio.median())
     return Shift(
         max(float(moved.median()) - error, 0.0),
-        math.exp(min(max(abs(middle) - error, 0.0), 60.0)),
+        _factor(abs(middle) - error),
         middle > 0,
+        _factor(_of_a_quarter(ratio[(stds_a > 0)[varying] & (stds_b > 0)[varying]]) - error),
     )
+
+
+def _factor(decided: float) -> float:
+    return math.exp(min(max(decided, 0.0), 60.0))
+
+
+def _of_a_quarter(ratio: Tensor) -> float:
+    """Return what the sizes of a quarter of the ratios reach, (F,); 0 for a single one."""
+    count = max(_A_FEW, math.ceil(len(ratio) / 4))
+    return float(ratio.abs().sort(descending=True).values[count - 1]) if len(ratio) >= count else 0.0
 
 
 def _inner(rows: Tensor, channels: bool) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -104,7 +104,7 @@ class Broadcast:
         with seeded(context.seed):
             bench = Bench(context.target)
             batch = batches.private(stored[0])
-            targets = list(batches.tensors_of(batches.split(batch).target))
+            targets = list(batches.tensors_of(_target(batch)))
             flow = Flow([*targets, *bench.model.parameters()])
             comparisons = _Comparisons(flow, (1 << len(targets)) - 1)
             with watching(bench.model, flow, comparisons, everything=True):
@@ -118,3 +118,10 @@ class Broadcast:
         note.measure("output_shape", str(worst.output))
         note.measure("target_shape", str(worst.target))
         note.measure("output_has_more_dimensions", len(worst.output) > len(worst.target))
+
+
+def _target(batch: Any) -> Any:
+    """Return the target of a batch; of an object with fields (a batch of graphs) by its name."""
+    target = batches.split(batch).target
+    named = (getattr(batch, name, None) for name in batches.TARGET_KEYS)
+    return target if target is not None else next((t for t in named if isinstance(t, Tensor)), None)

@@ -260,7 +260,7 @@ def _shifts(
     note: Notebook, train: Samples, val: Samples | None,
     labels: tuple[Tensor | None, Tensor | None], how: Drawing,
 ) -> None:
-    names = ("input_shift", "input_rescaling", "label_distance")
+    names = ("input_shift", "input_rescaling", "some_input_rescaling", "label_distance")
     if val is None or min(train.count, val.count) < _FEWEST:
         note.absent("no validation data, or too few samples", *names)
         return
@@ -275,6 +275,7 @@ def _shifts(
         return
     note.measure("input_shift", found.moved if found else 0.0)
     note.measure("input_rescaling", found.rescaled if found else 1.0)
+    note.measure("some_input_rescaling", found.some_rescaled if found else 1.0)
     note.measure("label_distance", distance or 0.0)
     note.measure("input_shift_direction", "larger" if found and found.larger else "smaller")
 

@@ -33,6 +33,11 @@ _REPEATED = 10
 _LEARNED, _TESTED = 12, 24
 
 
+_SORTED = "the samples come sorted: the first ones and later ones are different tasks"
+# Share of the target's variance between batches; a few batches hold a few answers only.
+_MOSTLY = 0.5
+
+
 class Information:
     """Tests for dependence; only where none is found, trains and compares with unseen samples."""
 
@@ -98,6 +103,8 @@ class Information:
         elif not all(t.is_floating_point() for t in inputs):
             # A rule over tokens (a sum modulo p) is learned long after it is learned by heart.
             context.note.absent("no simple dependence on the tokens, which says nothing", *names)
+        elif _come_sorted(context):
+            context.note.missed(_SORTED, *names)
         else:
             context.note.measure("dependence_p", p)
             context.note.measure("inputs_repeat", False)
@@ -132,6 +139,12 @@ def _neutral(context: ProbeContext, p: float, *, repeat: bool = False) -> None:
     context.note.measure("inputs_repeat", repeat)
     context.note.measure("learned_skill", 0.0)
     context.note.measure("unseen_skill_high", 1.0)
+
+
+def _come_sorted(context: ProbeContext) -> bool:
+    seen = context.earlier.get("data")
+    explained = seen.value("order_explained") if seen is not None else None
+    return isinstance(explained, float) and explained > _MOSTLY
 
 
 def _groups(inputs: Sequence[Tensor]) -> Tensor | None:

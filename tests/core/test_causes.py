@@ -78,6 +78,14 @@ def test_a_rate_explains_what_came_with_the_steps_and_is_explained_by_what_was_t
     assert len(found.findings) == 2
 
 
+@pytest.mark.parametrize("at_start", [1, 0])
+def test_the_order_of_the_samples_explains_only_what_came_with_the_steps(at_start: int) -> None:
+    dead = rule("dead", category="activation", causes="[unshuffled-loader]", at_start="z > 0")
+    order = rule("unshuffled-loader", "y > 0", category="data", for_each="run")
+
+    assert explained(dead, order, {"x": {"fc1": 1}, "y": 1, "z": {"fc1": at_start}}) != at_start
+
+
 @pytest.mark.parametrize("start", [{}, {"fc1": 1, "fc3": 0}])
 def test_where_the_start_is_not_known_or_differs_each_may_explain_the_other(
     start: dict[str, int]

@@ -74,3 +74,24 @@ def test_cross_entropy_does_not_compare_elements() -> None:
     observation = observe("broadcast", target(lambda: nn.Linear(8, 2), X, (Y > 1).long()[:, 0]))
 
     assert observation.status == "not-applicable"
+
+
+class Graphs:
+    """A batch that only its own model understands, as graph libraries make them."""
+
+    def __init__(self, x: Tensor, y: Tensor) -> None:
+        self.x, self.y = x, y
+
+
+@pytest.mark.parametrize(("columns", "expected"), [(1, 32), (0, 1)])
+def test_the_target_of_an_object_is_known_by_its_name(columns: int, expected: int) -> None:
+    def step(model: nn.Module, batch: Graphs) -> Tensor:
+        output = model(batch.x)
+        return F.mse_loss(output if columns else output.squeeze(1), batch.y)
+
+    loader = [Graphs(X[i:i + 32], Y[i:i + 32, 0]) for i in (0, 32)]
+    observation = observe("broadcast", target(
+        lambda: nn.Linear(8, 1), X, Y, compute=WithTrainingStep(step),
+        make_train_loader=lambda: loader))
+
+    assert observation.value("broadcast_growth") == expected

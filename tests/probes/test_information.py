@@ -167,3 +167,14 @@ def test_few_different_tokens_whose_order_alone_tells_the_label(part: float) -> 
 
     assert number(observation, "dependence_p") < 0.05
     assert number(observation, "group_share_high") > 0.05
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+def test_samples_that_come_class_by_class_do_not_tell_what_later_ones_are(in_order: bool) -> None:
+    g = torch.Generator().manual_seed(0)
+    x, y = torch.randn(600, 6, generator=g), torch.arange(600) // 200
+    order = torch.arange(600) if in_order else torch.randperm(600, generator=g)
+    audited = target(mlp, x, y[order], shuffle=False)
+    found = observe("information", audited, earlier=[observe("data", audited)])
+
+    assert (found.value("learned_skill") is None) == in_order
