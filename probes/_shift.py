@@ -95,7 +95,9 @@ def _factor(decided: float) -> float:
 def _of_a_quarter(ratio: Tensor) -> float:
     """Return what the sizes of a quarter of the ratios reach, (F,); 0 for a single one."""
     count = max(_A_FEW, math.ceil(len(ratio) / 4))
-    return float(ratio.abs().sort(descending=True).values[count - 1]) if len(ratio) >= count else 0.0
+    if len(ratio) < count:
+        return 0.0
+    return float(ratio.abs().sort(descending=True).values[count - 1])
 
 
 def _inner(rows: Tensor, channels: bool) -> Tensor:

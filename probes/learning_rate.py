@@ -148,9 +148,9 @@ class _Look:
     def _memorised(self, rates: list[float], known: Sequence[Any]) -> list[float]:
         """Return what each of the rates surely learns of a tiny subset, as a share.
 
-        It is taken from batches far apart, since neighbours of a sorted set have one answer. Two
-        standard errors are taken off: the loss may shuffle its samples, or draw its targets. Nothing
-        where the samples all have one answer: a constant knows it.
+        It is taken from batches far apart, since neighbours of a sorted set have one answer.
+        Two standard errors are taken off: the loss may shuffle its samples, or draw its targets.
+        Nothing where the samples all have one answer: a constant knows it.
         """
         if not rates:
             return []
