@@ -182,13 +182,19 @@ def _note_growth(context: ProbeContext, run: ShortRun, rows: Sequence[DepthRow])
 
 def _note_updates(context: ProbeContext, run: ShortRun) -> None:
     embeddings = {use.parameter for use in run.start.layers if use.layout == "lookup"}
-    for index, (name, parameter) in enumerate(
-            zip(run.track.names, run.track.parameters, strict=True)):
-        ratio = run.track.update_ratio(index, skip=2)
-        if parameter.dim() < 2 or name in embeddings or math.isnan(ratio) or ratio == 0:
-            continue
+    ratios = {
+        name: ratio
+        for index, (name, parameter) in enumerate(
+            zip(run.track.names, run.track.parameters, strict=True))
+        if parameter.dim() >= 2 and name not in embeddings
+        and (ratio := run.track.update_ratio(index, skip=2)) > 0
+    }
+    grown = {name: _started_small(run, name) for name in ratios}
+    largest = max((ratio for name, ratio in ratios.items() if not grown[name]), default=math.inf)
+    for name, ratio in ratios.items():
         context.note.measure("update_ratio", ratio, name)
-        context.note.measure("grown_from_zero", _started_small(run, name), name)
+        context.note.measure("update_share", ratio / largest, name)
+        context.note.measure("grown_from_zero", grown[name], name)
     context.note.absent("no weight moved over several watched steps", *names(quantities.UPDATES))
     context.note.measure("loss_fall_sigmas", fall_in_sigmas(run.losses))
     context.note.measure("loss_peak_ratio", peak_over_first(run.losses))
