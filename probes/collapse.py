@@ -39,6 +39,8 @@ class Collapse:
                  "where it starts small, the larger one of before and after a few steps", "layer"),
         Quantity("output_variation_at_start", "", "spread of the output over samples relative to "
                  "its rms, before training", "layer"),
+        Quantity("model_variation", "", "that of the model as a whole, wherever samples become "
+                 "one"),
         Quantity("varied_samples", "", "samples with different inputs that were compared",
                  "layer"),
     )
@@ -63,6 +65,7 @@ class Collapse:
                 largest = max(before, self._trained(bench, context, batch))
         context.note.measure("output_variation", largest, layer)
         context.note.measure("output_variation_at_start", before, layer)
+        context.note.measure("model_variation", largest)
         context.note.measure("varied_samples", varied, layer)
 
     def _trained(self, bench: Bench, context: ProbeContext, batch: Any) -> float:
