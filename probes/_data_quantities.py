@@ -6,6 +6,7 @@ from auditor.observation import Quantity
 
 QUANTITIES: tuple[Quantity, ...] = (
     Quantity("data_samples", "", "training samples that were read"),
+    Quantity("labelled_samples", "", "those of them that have a label"),
     Quantity("nonfinite_values", "", "NaN and infinite values in inputs and targets"),
     Quantity("nonfinite_where", "", "where most of them are", kind="text"),
     Quantity("nonfinite_harms", "", "they make the loss or a gradient non-finite", kind="flag"),
@@ -52,7 +53,7 @@ QUANTITIES: tuple[Quantity, ...] = (
     Quantity("input_rescaling", "ratio", "ratio of the typical feature's standard deviations, "
              "beyond sampling error"),
     Quantity("some_input_rescaling", "ratio", "what that ratio is for a quarter of the features "
-             "at least, and for two"),
+             "and for three at least"),
     Quantity("input_shift_direction", "", "the validation values are larger or smaller",
              kind="text"),
     Quantity("label_distance", "share", "total variation distance of the label shares, beyond "

@@ -18,7 +18,7 @@ from ._samples import Samples
 
 _MOST_CLASSES = 1000
 _ERROR = 0.025
-# With two outputs, one class that never comes is a constant target; of -1 and 1 both are classes.
+# With two outputs, one class that never comes is a constant target; two classes make a task.
 _FEW = 2
 
 
@@ -70,10 +70,28 @@ def labels_in(target: Tensor | None) -> Tensor | None:
     return labels if int(torch.unique(labels).numel()) <= _MOST_CLASSES else None
 
 
-def classes_in(labels: Tensor) -> Tensor:
-    """Return the labels without those that mark samples without one: negative beside classes."""
-    classes = labels[labels >= 0]
-    return classes if len(torch.unique(classes)) >= _FEW else labels
+def marks_of(labels: Tensor, look: FirstLook, size: int) -> tuple[int, ...]:
+    """Return the negative numbers that mark samples without a label; none where they are classes.
+
+    They are marks where the loss ignores them, or where it gets fewer rows than the batch has.
+
+    Args:
+        labels: (N,) of the training samples.
+        look: Holds the loss calls of the first batch.
+        size: Samples in that batch.
+    """
+    main = look.main
+    if main is None or main.target is None:
+        return ()
+    negative = torch.unique(labels[labels < 0]).tolist()
+    chosen = main.target.shape[:1] < (size,)
+    marks = tuple(n for n in negative if chosen or n == main.settings.get("ignore_index", -100))
+    return marks if len(torch.unique(without(labels, marks))) >= _FEW else ()
+
+
+def without(labels: Tensor, marks: tuple[int, ...]) -> Tensor:
+    """Return the labels, (N,), without these."""
+    return labels[~torch.isin(labels, torch.tensor(marks, dtype=labels.dtype))] if marks else labels
 
 
 def weighing(call: LossCall | None) -> str:

@@ -16,33 +16,38 @@ from ._features import feature_rows, pulled_in
 # Standard errors that a difference has to exceed before any of it counts: many features are
 # compared, and samples of one source are not independent.
 _ERRORS = 4.0
-# A single column (a time, a counter) may well spread otherwise.
-_A_FEW = 2
+# One or two columns (a time, a counter) may well spread otherwise in a later part of the data.
+_A_FEW = 3
 
 
 class Shift(NamedTuple):
-    """Differences of the typical (median) feature, beyond what sampling makes.
+    """Differences beyond what sampling makes.
 
     Attributes:
-        moved: Difference of the means in standard deviations.
-        rescaled: Ratio of the standard deviations, at least 1.
-        larger: The validation values are the larger ones.
-        some_rescaled: What that ratio is for a quarter of the features at least, and for two.
+        moved: Difference of the typical (median) feature's means in standard deviations.
+        rescaled: Ratio of its standard deviations, at least 1.
+        some_rescaled: What that ratio is for a quarter of the features and for three at least; not
+            less than `rescaled`.
+        larger: The validation values are the larger ones, by the larger one of these ratios.
     """
 
     moved: float
     rescaled: float
-    larger: bool
     some_rescaled: float
+    larger: bool
 
 
 def input_shift(train: Sequence[Tensor | None], val: Sequence[Tensor | None]) -> Shift | None:
-    """Return the largest shift of the float inputs, (N, ...) each; None if none can be compared."""
+    """Return the largest shifts of the float inputs, (N, ...) each; None if there are none."""
     shifts = [
         shift for a, b in zip(train, val, strict=False)
         if (shift := _shift_of(a, b)) is not None
     ]
-    return max(shifts, key=lambda s: max(s.moved, math.log(s.rescaled)), default=None)
+    if not shifts:
+        return None
+    most = max(shifts, key=lambda s: s.some_rescaled)
+    return Shift(max(s.moved for s in shifts), max(s.rescaled for s in shifts),
+                 most.some_rescaled, most.larger)
 
 
 def label_shift(train: Tensor, val: Tensor) -> float:
@@ -68,9 +73,10 @@ def _shift_of(train: Tensor | None, val: Tensor | None) -> Shift | None:
     if val.dim() != train.dim() or val.shape[dim] != train.shape[dim]:
         return None
     channels = train.dim() >= 4
-    a, b = (_inner(feature_rows(t, dim), channels) for t in (train, val))
-    if len(a) < 2 or len(b) < 2:
+    rows = [_finite(feature_rows(t, dim)) for t in (train, val)]
+    if min(map(len, rows)) < 2:
         return None
+    a, b = (part if channels else pulled_in(part) for part in rows)
     stds_a, stds_b = a.std(dim=0), b.std(dim=0)
     varying = (stds_a > 0) | (stds_b > 0)
     if not bool(varying.any()):
@@ -80,26 +86,34 @@ def _shift_of(train: Tensor | None, val: Tensor | None) -> Shift | None:
     ratio = (stds_b.clamp(min=1e-30) / stds_a.clamp(min=1e-30))[varying].log()
     error = _ERRORS * math.sqrt(1 / train.shape[0] + 1 / val.shape[0])
     middle = float(ratio.median())
-    return Shift(
-        max(float(moved.median()) - error, 0.0),
-        _factor(abs(middle) - error),
-        middle > 0,
-        _factor(_of_a_quarter(ratio[(stds_a > 0)[varying] & (stds_b > 0)[varying]]) - error),
-    )
+    # With the tails and without: neither a few wild values nor a few rare ones are another scale.
+    both = (stds_a > 0) & (stds_b > 0)
+    whole = (rows[1].std(dim=0) / rows[0].std(dim=0))[both].log()
+    some = _of_a_quarter(ratio[both[varying]], whole)
+    typical = _factor(abs(middle) - error)
+    more = _factor(abs(some) - error)
+    return Shift(max(float(moved.median()) - error, 0.0), typical, max(typical, more),
+                 (some if more > typical else middle) > 0)
 
 
 def _factor(decided: float) -> float:
     return math.exp(min(max(decided, 0.0), 60.0))
 
 
-def _of_a_quarter(ratio: Tensor) -> float:
-    """Return what the sizes of a quarter of the ratios reach, (F,); 0 for a single one."""
-    count = max(_A_FEW, math.ceil(len(ratio) / 4))
-    if len(ratio) < count:
+def _of_a_quarter(inner: Tensor, whole: Tensor) -> float:
+    """Return the ratio that a quarter of the features, (F,) each, reach; 0 for a few features.
+
+    Args:
+        inner: Logarithms of the ratios without the tails.
+        whole: With them; of the two the smaller one counts.
+    """
+    count = max(_A_FEW, math.ceil(len(inner) / 4))
+    if len(inner) < count:
         return 0.0
-    return float(ratio.abs().sort(descending=True).values[count - 1])
+    sizes = torch.where(inner * whole > 0, torch.minimum(inner.abs(), whole.abs()), 0.0)
+    place = sizes.argsort(descending=True)[count - 1]
+    return float(sizes[place] * inner[place].sign())
 
 
-def _inner(rows: Tensor, channels: bool) -> Tensor:
-    rows = rows[torch.isfinite(rows).all(dim=1)]
-    return rows if channels or len(rows) < 2 else pulled_in(rows)
+def _finite(rows: Tensor) -> Tensor:
+    return rows[torch.isfinite(rows).all(dim=1)]

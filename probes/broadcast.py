@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -123,5 +124,11 @@ class Broadcast:
 def _target(batch: Any) -> Any:
     """Return the target of a batch; of an object with fields (a batch of graphs) by its name."""
     target = batches.split(batch).target
-    named = (getattr(batch, name, None) for name in batches.TARGET_KEYS)
-    return target if target is not None else next((t for t in named if isinstance(t, Tensor)), None)
+    if target is not None:
+        return target
+    named = []
+    for name in batches.TARGET_KEYS:
+        # A property of the user's that raises is no target.
+        with suppress(Exception):
+            named.append(getattr(batch, name))
+    return [item for item in named if isinstance(item, Tensor)]

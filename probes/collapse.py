@@ -65,7 +65,8 @@ class Collapse:
                 largest = max(before, self._trained(bench, context, batch))
         context.note.measure("output_variation", largest, layer)
         context.note.measure("output_variation_at_start", before, layer)
-        context.note.measure("model_variation", largest)
+        if math.isfinite(largest):
+            context.note.measure("model_variation", largest)
         context.note.measure("varied_samples", varied, layer)
 
     def _trained(self, bench: Bench, context: ProbeContext, batch: Any) -> float:

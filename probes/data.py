@@ -67,9 +67,10 @@ class Data:
         val_labels = _labels.labels_in(val.target) if val and labels is not None else None
         in_order = _order_of(context, train, labels, how)
         _compare(context, train, val, labels is not None, how)
-        labels, val_labels = (found if found is None else _labels.classes_in(found)
-                              for found in (labels, val_labels))
         if labels is not None:
+            marks = _labels.marks_of(labels, look, train.sizes[0])
+            labels = _labels.without(labels, marks)
+            val_labels = None if val_labels is None else _labels.without(val_labels, marks)
             note.table("label_counts", label_table(labels, val_labels))
         _classes(note, train, look, labels, val_labels, in_order=in_order)
         _shifts(note, train, val, (labels, val_labels), how)
@@ -189,11 +190,12 @@ def _classes(
         note.missed("the samples come sorted, and only the first were read", *names)
         return
     found = _labels.rarity(labels, val_labels, _labels.outputs_of(look.main))
-    if found is None or train.count < _FEWEST:
+    if found is None or len(labels) < _FEWEST:
         note.absent("a single class, or too few samples", *names)
         return
-    note.measure("rarest_class_evenness", found.evenness, samples=train.count)
-    note.measure("rarest_class_share", found.share, samples=train.count)
+    note.measure("labelled_samples", len(labels))
+    note.measure("rarest_class_evenness", found.evenness, samples=len(labels))
+    note.measure("rarest_class_share", found.share, samples=len(labels))
     note.measure("rarest_class", found.label)
     note.measure("rare_classes", found.together)
     note.measure("class_count", len(found.weights) + len(found.unseen))

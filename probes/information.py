@@ -33,9 +33,10 @@ _REPEATED = 10
 _LEARNED, _TESTED = 12, 24
 
 
+# Of the order: its p-value, and the share of the target's variance between batches beyond which a
+# few batches hold a few answers only.
+_NO_CHANCE, _MOSTLY = 1e-3, 0.5
 _SORTED = "the samples come sorted: the first ones and later ones are different tasks"
-# Share of the target's variance between batches; a few batches hold a few answers only.
-_MOSTLY = 0.5
 
 
 class Information:
@@ -142,9 +143,8 @@ def _neutral(context: ProbeContext, p: float, *, repeat: bool = False) -> None:
 
 
 def _come_sorted(context: ProbeContext) -> bool:
-    seen = context.earlier.get("data")
-    explained = seen.value("order_explained") if seen is not None else None
-    return isinstance(explained, float) and explained > _MOSTLY
+    return (context.number("order_p") <= _NO_CHANCE
+            and context.number("order_explained") > _MOSTLY)
 
 
 def _groups(inputs: Sequence[Tensor]) -> Tensor | None:

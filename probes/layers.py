@@ -190,7 +190,10 @@ def _note_updates(context: ProbeContext, run: ShortRun) -> None:
         and (ratio := run.track.update_ratio(index, skip=2)) > 0
     }
     grown = {name: _started_small(run, name) for name in ratios}
-    largest = max((ratio for name, ratio in ratios.items() if not grown[name]), default=math.inf)
+    # Parameters that are no layer's weights (positions) may start at zero, too.
+    layers = {use.parameter for use in run.start.layers}
+    settled = {name for name in ratios if name in layers and not grown[name]}
+    largest = max([r for name, r in ratios.items() if name in settled] or [*ratios.values(), 0.0])
     for name, ratio in ratios.items():
         context.note.measure("update_ratio", ratio, name)
         context.note.measure("update_share", ratio / largest, name)

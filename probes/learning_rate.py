@@ -32,6 +32,8 @@ _FEW_BATCHES, _KNOWN = 4, 1e-3
 # Shorter trials see the first jolts of a run and not what it learns.
 _SHORTEST = 30
 _TOO_SHORT = "there was time for trials of {} steps only, too short to see what is learned"
+_NOT_KNOWN = ("little was learned, and there was no time to see whether a handful of samples is "
+              "learned by heart, or they all have one answer")
 # Runs of fine-tuning and of small data sets go on for many epochs.
 _LEAST_EPOCH = 2000
 _PRETRAINED_EPOCH = 10_000
@@ -137,7 +139,9 @@ class _Look:
         if learned > _HARDLY or (asked and self.plan.length >= _SHORTEST):
             note.measure("best_descent", max(learned, 0.0))
         else:
-            note.missed(_TOO_SHORT.format(self.plan.length), "best_descent")
+            is_short = self.plan.length < _SHORTEST
+            note.missed(_TOO_SHORT.format(self.plan.length) if is_short else _NOT_KNOWN,
+                        "best_descent")
         note.measure("sweep_improves", swept.improves())
         note.measure("sweep_descent", swept.descent, spread=swept.noise)
 
@@ -154,7 +158,8 @@ class _Look:
         """
         if not rates:
             return []
-        apart = known[::max(len(known) // _FEW_BATCHES, 1)][:_FEW_BATCHES]
+        few = min(_FEW_BATCHES, len(known))
+        apart = [known[i * (len(known) - 1) // max(few - 1, 1)] for i in range(few)]
         track = Track(self.context, 1, only=subset(apart))
         start = fmean(track.before)
         if track.constant is not None and abs(track.constant) <= _KNOWN * abs(start):

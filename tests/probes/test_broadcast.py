@@ -82,6 +82,10 @@ class Graphs:
     def __init__(self, x: Tensor, y: Tensor) -> None:
         self.x, self.y = x, y
 
+    @property
+    def labels(self) -> Tensor:
+        raise ValueError("these graphs have none")
+
 
 @pytest.mark.parametrize(("columns", "expected"), [(1, 32), (0, 1)])
 def test_the_target_of_an_object_is_known_by_its_name(columns: int, expected: int) -> None:

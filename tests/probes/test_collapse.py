@@ -89,6 +89,7 @@ def test_variation_is_the_spread_over_samples_by_the_size() -> None:
     expected = out.var(dim=0, unbiased=False).mean().sqrt() / out.square().mean().sqrt()
 
     assert only(observation, "output_variation_at_start")[0] == pytest.approx(float(expected))
+    assert observation.value("model_variation") == pytest.approx(float(expected))
 
 
 def test_a_last_layer_of_zeros_opens_with_the_first_steps() -> None:

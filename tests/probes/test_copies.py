@@ -91,3 +91,27 @@ def test_samples_without_a_label_shift_no_labels(mark: int) -> None:
     # As many of a class are a shift.
     assert (number(found, "label_distance") > 0.4) == (mark == 0)
     assert (number(found, "rarest_class_evenness") > 0.6) == (mark == -1)
+
+
+@pytest.mark.parametrize("share", [0.6, 0.0])
+def test_negative_labels_that_the_loss_gets_by_another_name_are_classes(share: float) -> None:
+    x, y = table()
+    val_x, val_y = table(1, 200)
+    val_y[: int(share * 200)] = 0
+    found = looked_at(x, y - 1, lambda output, y: nn.functional.cross_entropy(output, y + 1),
+                      val=(val_x, val_y - 1))
+
+    assert (number(found, "label_distance") > 0.2) == (share > 0)
+    assert found.value("class_count") == CLASSES
+
+
+def test_samples_that_the_loss_leaves_out_have_no_label() -> None:
+    def of_the_labelled(output: Tensor, y: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(output[y >= 0], y[y >= 0])
+
+    x, y = table()
+    marked = torch.where(torch.arange(len(y)) % 5 == 0, y, -1)
+    found = looked_at(x, marked, of_the_labelled, val=table(1, 200))
+
+    assert number(found, "label_distance") < 0.2
+    assert number(found, "labelled_samples") == len(y) / 5

@@ -243,6 +243,31 @@ def test_a_healthy_loss_falls_and_updates_are_small() -> None:
     assert observation.value("update_ratio", "0.bias") is None
 
 
+@pytest.mark.parametrize("slower", [1.0, 1e4])
+def test_a_slow_group_is_told_by_the_layer_that_moves_most(slower: float) -> None:
+    def grouped(parameters: object, lr: float) -> torch.optim.Optimizer:
+        *body, weight, bias = list(parameters)  # type: ignore[call-overload]
+        groups = [{"params": body, "lr": lr / slower}, {"params": [weight, bias]}]
+        return torch.optim.SGD(groups, lr)
+
+    observation = observed(lambda: mlp(1), optimizer=grouped)
+    shares = {name: number(observation, "update_share", name) for name in ("0.weight", "2.weight")}
+
+    assert max(shares.values()) == 1
+    assert (shares["0.weight"] < 1e-3) == (slower > 1)
+
+
+@pytest.mark.parametrize("small", [False, True])
+def test_a_single_layer_is_slow_beside_none(small: bool) -> None:
+    def make() -> nn.Module:
+        model = nn.Linear(32, 4)
+        if small:
+            nn.init.normal_(model.weight, std=1e-6)
+        return model
+
+    assert number(observed(make, lr=1e-9), "update_share", "weight") == 1
+
+
 def test_the_update_ratio_is_that_of_plain_descent() -> None:
     model = nn.Linear(32, 4)
     x, y = samples(64)

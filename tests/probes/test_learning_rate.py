@@ -138,6 +138,19 @@ def test_samples_that_all_have_one_answer_do_not_tell_whether_a_rate_learns() ->
     assert seen.value("best_descent") is None
 
 
+@pytest.mark.parametrize("make_model", [mlp, dead])
+def test_sorted_samples_of_late_batches_tell_whether_a_rate_learns(
+    make_model: Callable[[], nn.Module],
+) -> None:
+    x, y = blobs()
+    order = y.argsort()
+    seen = observe("learning_rate", target(make_model, x[order], y[order], lr=3e-2, shuffle=False))
+
+    learned = seen.value("best_descent")
+    assert isinstance(learned, float)
+    assert (learned < 0.05) == (make_model is dead)
+
+
 def test_what_the_clock_cuts_short_does_not_tell_that_nothing_is_learned(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
