@@ -43,9 +43,15 @@ class RuleScore:
 
     @property
     def f1(self) -> float:
-        """Harmonic mean of recall as root and precision."""
+        """Harmonic mean of recall as root and precision; the recall where it only informs.
+
+        What is an information is no alarm, and has no precision.
+        """
         recall = self.root / self.members if self.members else 0.0
-        precision = self.right / (self.right + self.wrong) if self.right + self.wrong else 0.0
+        alarms = self.right + self.wrong
+        if self.root and not alarms:
+            return recall
+        precision = self.right / alarms if alarms else 0.0
         return 2 * recall * precision / (recall + precision) if recall + precision else 0.0
 
 

@@ -88,3 +88,15 @@ def test_the_peers_table_ends_with_what_the_auditor_said_of_the_same_members() -
     assert ours(members, kept) == (
         f"| auditor | 2 | 1 | 3 | 1 | 0.50 | 0.50 | 0.50 | {rules} | 1 | 3.0 (wall) |")
     assert ours([], kept) == f"| auditor | 0 | 0 | 0 | 0 | - | - | nan | {rules} | 0 | - (wall) |"
+
+
+@pytest.mark.parametrize(("root", "right", "wrong", "f1"), [
+    (3, 2, 1, 2 / 3 * 0.75 * 2 / (2 / 3 + 0.75)), (3, 0, 0, 0.75), (0, 0, 0, 0.0), (0, 0, 2, 0.0),
+])
+def test_a_rule_that_only_informs_is_scored_by_its_recall(
+    root: int, right: int, wrong: int, f1: float,
+) -> None:
+    from benchmarks.accuracy.score import RuleScore
+
+    entry = RuleScore(members=4, fired=4, root=root, right=right, wrong=wrong)
+    assert entry.f1 == pytest.approx(f1)
