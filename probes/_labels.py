@@ -84,14 +84,14 @@ def marks_of(labels: Tensor, look: FirstLook, size: int) -> tuple[int, ...]:
     if main is None or main.target is None:
         return ()
     negative = torch.unique(labels[labels < 0]).tolist()
-    chosen = main.target.shape[:1] < (size,)
-    marks = tuple(n for n in negative if chosen or n == main.settings.get("ignore_index", -100))
+    leaves_out = main.target.dim() > 0 and len(main.target) < size
+    marks = tuple(n for n in negative if leaves_out or n == main.settings.get("ignore_index", -100))
     return marks if len(torch.unique(without(labels, marks))) >= _FEW else ()
 
 
 def without(labels: Tensor, marks: tuple[int, ...]) -> Tensor:
     """Return the labels, (N,), without these."""
-    return labels[~torch.isin(labels, torch.tensor(marks, dtype=labels.dtype))] if marks else labels
+    return labels[~torch.isin(labels, labels.new_tensor(marks))] if marks else labels
 
 
 def weighing(call: LossCall | None) -> str:
