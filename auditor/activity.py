@@ -125,6 +125,11 @@ class ActivationStatistics:
         self.settle()
         return self._records
 
+    @property
+    def asks_for_inputs(self) -> bool:
+        """What reaches some activation has been the same for all samples, so far as is known."""
+        return any(record.constant_input for record in self._records.values())
+
     def forget(self) -> None:
         """Count living units and their samples from here on."""
         for record in self._records.values():

@@ -7,22 +7,26 @@ own:
     for x, y in loader:
         with recorder.forward(len(x)):
             loss = loss_fn(model(x), y)
+        recorder.after_forward(loss)
         optimizer.zero_grad()
         loss.backward()
         recorder.before_update()
         optimizer.step()
         recorder.after_update()
+
+Without `after_forward` every pass is watched call by call, which costs more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from auditor.activity import ActivationStatistics
+from auditor.graphreader import Function, GraphReader
 from auditor.parametertrack import ParameterTrack
 from auditor.recorder import FunctionWatcher, Listener, Watcher
 from auditor.target import ComputeLoss, LossResult
@@ -51,10 +55,12 @@ class StepRecorder:
         self.parameters = parameters or ParameterTrack(model)
         self._hooked = Watcher(model, (self.activations, *others))
         self._passes = 0
+        self._graph = GraphReader()
+        # How the pass is recorded: watched, watched to learn its graph, or read from that.
+        self._reads = self._learns = self._may_learn = False
         self._light: FunctionWatcher | None = None
         if not others:
-            self._light = FunctionWatcher(model, self.activations.listens_to,
-                                          self.activations.take)
+            self._light = FunctionWatcher(model, self.activations.listens_to, self._take)
 
     def forward(self, batch_size: int) -> AbstractContextManager[Any]:
         """Return what records the forward pass, and the loss, that run inside.
@@ -69,9 +75,36 @@ class StepRecorder:
         activations.layouts = activations.unplaced or self._light is None
         activations.peaks = activations.layouts or self._passes % _PEAKS_EVERY == 0
         self._passes += 1
-        if activations.layouts or self._light is None:
-            return self._with_hooks()
-        return self._light
+        watched = activations.layouts or self._light is None
+        self._reads = self._graph.is_ready and not watched
+        if self._reads:
+            return nullcontext()
+        self._graph.begin()
+        self._learns = self._may_learn and not watched
+        return self._with_hooks() if watched or self._light is None else self._light
+
+    def after_forward(self, loss: Tensor) -> None:
+        """Take the activations of a pass that need not be watched, before its backward pass.
+
+        Args:
+            loss: Scalar with the graph of the pass.
+        """
+        if self._reads:
+            for name, function, output in self._graph.outputs(loss):
+                self.activations.take(name, function, (), output)
+            return
+        if self._learns:
+            self._graph.learn(loss)
+        # What reaches an activation is not looked for in the graph.
+        self._may_learn = (self._graph.is_of_use and self._light is not None
+                           and not self.activations.asks_for_inputs)
+
+    def _take(
+        self, name: str, function: Function, args: tuple[Any, ...], output: Any,
+    ) -> None:
+        self.activations.take(name, function, args, output)
+        if self._learns:
+            self._graph.note(name, function, output)
 
     @contextmanager
     def _with_hooks(self) -> Iterator[None]:
@@ -94,7 +127,9 @@ class StepRecorder:
                 return compute(model, batch)
             is_over = True
             with self.forward(batch_size):
-                return compute(model, batch)
+                result = compute(model, batch)
+            self.after_forward(result.loss)
+            return result
 
         return recorded
 

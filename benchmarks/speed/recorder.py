@@ -41,6 +41,7 @@ def _recorded(training: Training, *, every: int) -> Callable[[], None]:
         training.optimizer.zero_grad()
         with recorder.forward(len(training.x)):
             loss = training.loss()
+        recorder.after_forward(loss)
         loss.backward()  # type: ignore[no-untyped-call]
         recorder.before_update()
         training.optimizer.step()

@@ -80,6 +80,7 @@ def measure(size: Size, device: str) -> tuple[float, float]:
             optimizer.zero_grad()
             with recorder.forward(size.batch):
                 loss = model(x).square().mean()
+            recorder.after_forward(loss)
             loss.backward()  # type: ignore[no-untyped-call]
             recorder.before_update()
             optimizer.step()

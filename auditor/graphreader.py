@@ -1,0 +1,124 @@
+"""Reads what activations put out from the autograd graph, where it keeps them anyway.
+
+To watch every call of a forward pass costs a small model more than all that is looked at. Once two
+watched passes in a row had the same graph, the outputs of the next ones are found in it, at the
+places where they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+Function: TypeAlias = Callable[..., Any]
+Node: TypeAlias = Any
+
+# Pushed by checkpoints and by those who keep saved tensors elsewhere: to read what such hooks have
+# packed would compute or copy it once more. An older torch cannot be asked for them.
+_packing: Callable[[bool], object] | None = getattr(
+    torch._C._autograd, "_top_saved_tensors_default_hooks", None)
+# The node at a leaf; its type has no public name.
+_LEAF: type[Any] = type(torch.autograd.graph.get_gradient_edge(
+    torch.zeros((), requires_grad=True)).node)
+
+
+class GraphReader:
+    """Learns where a graph keeps the outputs of activations, and reads them there.
+
+    Attributes:
+        is_ready: The outputs of the next pass can be read.
+        is_of_use: They can, or it is not yet known; not where some output is not kept, or where
+            the graph changes from pass to pass.
+    """
+
+    def __init__(self) -> None:
+        self.is_ready = False
+        self.is_of_use = _packing is not None
+        self._noted: list[tuple[str, Function, Node]] = []
+        self._shape: list[object] = []
+        self._places: list[tuple[str, Function, int]] = []
+
+    def begin(self) -> None:
+        """Begin a pass: forget what an earlier one, that may not have ended, has put out."""
+        self._noted.clear()
+
+    def note(self, name: str, function: Function, output: Tensor) -> None:
+        """Note an output while the pass runs. It is held by its node until `learn` or `begin`."""
+        node = output.grad_fn
+        if node is None or _is_packed() or not _keeps(node, output):
+            self.give_up()
+        else:
+            self._noted.append((name, function, node))
+
+    def learn(self, loss: Tensor) -> None:
+        """Learn from a pass whose outputs were noted.
+
+        Args:
+            loss: What the pass gave, before its backward pass.
+        """
+        order = _nodes(loss)
+        index = {node: place for place, node in enumerate(order)}
+        shape = [_kind(node) for node in order]
+        if any(node not in index for _, _, node in self._noted):
+            self.give_up()
+            return
+        places = [(name, function, index[node]) for name, function, node in self._noted]
+        self._noted.clear()
+        self.is_ready = shape == self._shape and places == self._places
+        if self._shape and not self.is_ready:
+            self.give_up()
+        self._shape, self._places = shape, places
+
+    def outputs(self, loss: Tensor) -> Iterator[tuple[str, Function, Tensor]]:
+        """Yield name, function and output of each activation of a pass that nobody watched.
+
+        There are none, and there never will be, if the graph is another one.
+        """
+        order = _nodes(loss)
+        if [_kind(node) for node in order] != self._shape:
+            self.give_up()
+            return
+        for name, function, place in self._places:
+            try:
+                output = order[place]._saved_result
+            except RuntimeError:
+                # Overwritten or freed; if that is a mistake, the backward pass will say so.
+                self.give_up()
+                return
+            yield name, function, output
+
+    def give_up(self) -> None:
+        """Read no more: passes have to be watched."""
+        self.is_ready = self.is_of_use = False
+        self._noted.clear()
+
+
+def _is_packed() -> bool:
+    return _packing is None or _packing(False) is not None
+
+
+def _keeps(node: Node, output: Tensor) -> bool:
+    """Tell whether the node of an output keeps just that."""
+    kept = getattr(node, "_saved_result", None)
+    return (isinstance(kept, Tensor) and kept.shape == output.shape
+            and kept.data_ptr() == output.data_ptr())
+
+
+def _nodes(loss: Tensor) -> list[Node]:
+    """Return the nodes of the graph below a loss, each after one that reads it."""
+    order = [loss.grad_fn] if loss.grad_fn is not None else []
+    seen = set(order)
+    for node in order:
+        for parent, _ in node.next_functions:
+            if parent is not None and parent not in seen:
+                seen.add(parent)
+                order.append(parent)
+    return order
+
+
+def _kind(node: Node) -> object:
+    """Return what tells a node from those of another layer: its operation, or its parameter."""
+    return id(node.variable) if type(node) is _LEAF else type(node)
