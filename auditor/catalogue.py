@@ -35,7 +35,7 @@ def explanation(name: str, packs: Sequence[str] = ()) -> str:
         UsageError: There is no such rule.
     """
     paths = [Path(pack) for pack in packs]
-    rules = registry.rules(paths).items
+    rules = registry.rules_beside(name, paths).items
     if name not in rules:
         raise UsageError(f"There is no rule '{name}'{nearest(name, rules)}",
                          hint="`audit rules` lists them all.")

@@ -13,13 +13,14 @@ from auditor.document import Document, read_limited
 from auditor.document import Path as Position
 from auditor.errors import PackError, nearest
 from auditor.expression import ConditionError
-from auditor.observation import Quantity
 from auditor.packfile import Category, FixEntry, PackEntry, RuleEntry, read_pack
 from auditor.rule import CATEGORIES, FixTemplate, Rule, Threshold
 from auditor.template import Template, TemplateError, compile_template
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
+
+    from auditor.observation import Quantity
 
 # Names that texts may use besides quantities and thresholds; the second set needs subjects.
 _RUN_NAMES = frozenset({"optimizer"})
@@ -40,11 +41,7 @@ def load_pack(source: Traversable | Path, name: str = "") -> tuple[Rule, ...]:
         PackError: The file cannot be read or is no pack.
     """
     name = name or (str(source) if isinstance(source, Path) else source.name)
-    try:
-        data = read_limited(source)
-    except OSError as problem:
-        raise PackError(f"The rule pack {name} cannot be read: {problem.strerror}.") from problem
-    return parse_pack(data, name)
+    return parse_pack(_content(source, name), name)
 
 
 @lru_cache(maxsize=64)
@@ -70,8 +67,15 @@ def parse_pack(data: bytes | str, name: str) -> tuple[Rule, ...]:
     return rules
 
 
-def load_packs(folder: Traversable | Path, name: str = "") -> tuple[Rule, ...]:
+def load_packs(
+    folder: Traversable | Path, name: str = "", mentioned: str = "",
+) -> tuple[Rule, ...]:
     """Return the rules of all `*.yaml` files of a folder, categories in catalogue order.
+
+    Args:
+        folder: Where the packs lie.
+        name: How errors show it; by default the folder's name.
+        mentioned: Only of files in whose text this stands.
 
     Raises:
         PackError: A file is no pack.
@@ -79,8 +83,19 @@ def load_packs(folder: Traversable | Path, name: str = "") -> tuple[Rule, ...]:
     files = sorted((item for item in folder.iterdir() if item.name.endswith(".yaml")),
                    key=lambda item: item.name)
     prefix = name or folder.name
-    rules = [rule for item in files for rule in load_pack(item, f"{prefix}/{item.name}")]
+    # A name from the command line can hold halves of characters, which stand in no file.
+    wanted = mentioned.encode("utf-8", "replace")
+    named = ((item, f"{prefix}/{item.name}") for item in files)
+    texts = ((_content(item, shown), shown) for item, shown in named)
+    rules = [rule for text, shown in texts if wanted in text for rule in parse_pack(text, shown)]
     return tuple(sorted(rules, key=lambda rule: CATEGORIES.index(rule.category)))
+
+
+def _content(source: Traversable | Path, name: str) -> bytes:
+    try:
+        return read_limited(source)
+    except OSError as problem:
+        raise PackError(f"The rule pack {name} cannot be read: {problem.strerror}.") from problem
 
 
 def schema_text() -> str:

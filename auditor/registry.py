@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from importlib.resources import files
@@ -15,17 +16,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from auditor.errors import AuditorError, PackError
-from auditor.observation import Quantity
 from auditor.packs import check_against, load_pack, load_packs
-from auditor.report import Renderer
 from auditor.rule import Rule
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
-    # Contracts of the torch part of the core; only their names are needed here.
+    # Of the contracts only the names are needed here; some bring torch with them.
+    from auditor.observation import Quantity
     from auditor.probe import Probe
     from auditor.remedy import Remedy
+    from auditor.report import Renderer
 
 _T = TypeVar("_T")
 
@@ -90,14 +91,14 @@ def plugins(group: str) -> tuple[Plugin, ...]:
     Raises:
         AuditorError: Not even our own are there: the auditor is not installed.
     """
-    found = [_plugin(entry) for entry in entry_points(group=group)]
+    found = _installed(group)
     if not any(plugin.is_ours for plugin in found):
         raise AuditorError(
             f"The auditor is not installed: it has no entry points in the group {group}.",
             hint="Install it, for a checkout with `pip install -e .`.",
         )
     if os.environ.get(SWITCH, "").strip().lower() == "none":
-        found = [plugin for plugin in found if plugin.is_ours]
+        found = tuple(plugin for plugin in found if plugin.is_ours)
     return tuple(sorted(
         found, key=lambda item: (not item.is_ours, item.distribution, item.name)))
 
@@ -111,10 +112,7 @@ def rules(extra: Sequence[Path] = ()) -> Found[Rule]:
     Raises:
         PackError: A pack of ours or of the user cannot be used, or has a rule that exists already.
     """
-    found = _collect(
-        RULES, lambda plugin: load_packs(_folder(plugin), plugin.module),
-        lambda rule: (f"the rule '{rule.id}'",), lambda rule: rule.id,
-    )
+    found = _rules()
     items = dict(found.items)
     for path in extra:
         for rule in load_pack(path):
@@ -123,6 +121,28 @@ def rules(extra: Sequence[Path] = ()) -> Found[Rule]:
                                 where=rule.origin, hint="Give it another id.")
             items[rule.id] = rule
     return replace(found, items=items)
+
+
+def rules_beside(name: str, extra: Sequence[Path] = ()) -> Found[Rule]:
+    """Return the rules of the packs that hold one of this name; of all packs if none does.
+
+    Args:
+        name: Id of the rule.
+        extra: Pack files that the user names; with them all packs are read, because their rules
+            must not exist already.
+
+    Raises:
+        PackError: As `rules` does, of the packs that are read.
+    """
+    found = None if extra else _rules(f"id: {name}")
+    return found if found and name in found.items else rules(extra)
+
+
+def _rules(mentioned: str = "") -> Found[Rule]:
+    return _collect(
+        RULES, lambda plugin: load_packs(_folder(plugin), plugin.module, mentioned),
+        lambda rule: (f"the rule '{rule.id}'",), lambda rule: rule.id,
+    )
 
 
 def probes() -> Found[type[Probe]]:
@@ -185,6 +205,17 @@ def page(rule: str, extra: Sequence[Path] = ()) -> str | None:
         if text is not None and text.is_file():
             return text.read_text(encoding="utf-8")
     return None
+
+
+@cache
+def _installed(group: str) -> tuple[Plugin, ...]:
+    return tuple(map(_plugin, _entries()(group=group)))
+
+
+@cache
+def _entries() -> Callable[..., Iterable[EntryPoint]]:
+    """Return what selects among all entry points; a file of every project is read for them."""
+    return entry_points().select
 
 
 def _plugin(entry: EntryPoint) -> Plugin:

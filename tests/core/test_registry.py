@@ -12,6 +12,8 @@ import pytest
 
 from auditor import registry
 from auditor.errors import PackError
+from auditor.packs import parse_pack
+from auditor.rule import Rule
 
 PACK = """\
 category: {category}
@@ -177,6 +179,66 @@ def test_a_rule_that_exists_already_is_refused_with_both_places(tmp_path: Path) 
 @pytest.mark.parametrize("rule", ["../schema", "no-such-rule", "", "a/b", "pages/../x", "..."])
 def test_a_name_that_is_no_rule_has_no_page(rule: str) -> None:
     assert registry.page(rule) is None
+
+
+def read_for(monkeypatch: pytest.MonkeyPatch, name: str) -> list[str]:
+    """Return the packs that are read to find a rule of this name."""
+    read: list[str] = []
+
+    def noted(data: bytes, shown: str) -> tuple[Rule, ...]:
+        read.append(shown)
+        return parse_pack(data, shown)
+
+    monkeypatch.setenv(registry.SWITCH, "none")
+    monkeypatch.setattr("auditor.packs.parse_pack", noted)
+    registry.rules_beside(name)
+    return read
+
+
+def test_to_find_a_rule_only_the_pack_that_holds_it_is_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert read_for(monkeypatch, "dying-relu") == ["auditor.rules/activation.yaml"]
+
+
+@pytest.mark.parametrize("name", ["no-such-rule", "dying", "", "\udcff"])
+def test_to_find_that_there_is_no_such_rule_all_packs_are_read(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    ours = {rule.origin.split(":")[0] for rule in registry.rules().items.values()}
+
+    assert set(read_for(monkeypatch, name)) == ours
+
+
+def test_beside_packs_of_the_user_a_rule_must_not_exist_already(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(PACK.format(category="fit", id="dying-relu"), encoding="utf-8")
+
+    with pytest.raises(PackError, match="'dying-relu' exists already"):
+        registry.rules_beside("double-softmax", [path])
+
+
+def test_a_rule_that_only_an_outsider_has_is_found(outsider: Path) -> None:
+    assert ask(outsider, "'cropped-input' in registry.rules_beside('cropped-input').items")
+    assert not ask(outsider, "'cropped-input' in registry.rules_beside('cropped-input').items",
+                   plugins="none")
+
+
+@pytest.mark.parametrize("text", ["a: [", "category: data\nrules:\n  - id: dying-relu\n"])
+def test_a_broken_pack_of_an_outsider_does_not_hinder(outsider: Path, text: str) -> None:
+    (outsider / "auditor_vision" / "vision.yaml").write_text(text, encoding="utf-8")
+
+    assert ask(outsider, "registry.rules_beside('dying-relu').owners['dying-relu']") == "auditor"
+    assert ask(outsider, "'cropped-input' in registry.rules_beside('cropped-input').items") is False
+
+
+def test_the_installed_projects_are_looked_through_once(outsider: Path) -> None:
+    again = ("[setattr(registry, 'entry_points', None), registry.page('cropped-input'),"
+             " len(registry.plugins(registry.PROBES))]")
+
+    found = ask(outsider, f"[len(registry.plugins(registry.RULES)), *{again}]")
+
+    assert found == [2, None, "# cropped-input\n", 2]
 
 
 def test_our_probes_declare_each_quantity_once() -> None:
