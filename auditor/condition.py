@@ -7,17 +7,19 @@ import math
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from auditor.errors import nearest
 from auditor.expression import ConditionError, parse_expression
-from auditor.observation import Scalar
+
+if TYPE_CHECKING:
+    from auditor.observation import Scalar
 
 NameKind: TypeAlias = Literal["number", "flag", "text", "either"]
-Values: TypeAlias = Mapping[str, Scalar]
+Values: TypeAlias = "Mapping[str, Scalar]"
 # None stands for "unknown": a value that the answer hangs on is missing (Kleene's logic).
-_Test: TypeAlias = Callable[[Values], "bool | None"]
-_Number: TypeAlias = Callable[[Values], "float | None"]
+_Test: TypeAlias = "Callable[[Values], bool | None]"
+_Number: TypeAlias = "Callable[[Values], float | None]"
 
 _LARGEST = 1e300
 

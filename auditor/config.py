@@ -11,7 +11,7 @@ from typing import TypeAlias
 from auditor.configform import ConfigEntry, FailOn, IgnoreEntry, Profile
 from auditor.document import Document, read_document, read_limited
 from auditor.errors import AuditorError, ConfigError, UsageError, nearest
-from auditor.finding import Severity
+from auditor.grades import Severity
 from auditor.ignores import Ignore
 from auditor.packfile import validate
 from auditor.rule import CATEGORIES, Rule

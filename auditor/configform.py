@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import Field, field_validator
 
-from auditor.finding import Severity
+from auditor.grades import Severity
 from auditor.packfile import Line, Number, Strict, Text
 
 FailOn: TypeAlias = Literal["error", "warning", "info", "never"]

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, TypeAlias
 import yaml
 
 from auditor.errors import AuditorError
-from auditor.observation import Json
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
+
+    from auditor.observation import Json
 
 Path: TypeAlias = "tuple[str | int, ...]"
 # 0-based line and column, and how many characters.

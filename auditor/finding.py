@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from auditor.grades import Confidence as Confidence
+from auditor.grades import Severity as Severity
 from auditor.observation import Json, Place, Scalar, decode, encode, encode_tree, listed
 
-Severity: TypeAlias = Literal["error", "warning", "info"]
-Confidence: TypeAlias = Literal["high", "medium", "low"]
 VerdictName: TypeAlias = Literal["fired", "clear", "not-applicable", "not-measured", "masked"]
 TrialStatus: TypeAlias = Literal["helps", "no-effect", "harms", "untried"]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from auditor.diagnosis import diagnose
 from auditor.evidence import with_trials
-from auditor.finding import Severity
+from auditor.grades import Severity
 from auditor.ignores import Ignore, comments, unused_notes
 from auditor.observation import Place
 from auditor.report import Overall, Report, RuleSummary

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from auditor.document import Document, Path, read_document
 from auditor.errors import AuditorError, PackError, nearest
-from auditor.finding import Confidence, Severity
+from auditor.grades import Confidence, Severity
 
 Category: TypeAlias = Literal[
     "data", "wiring", "objective", "initialization", "activation", "gradient", "learning-rate",
@@ -32,7 +32,8 @@ _MOST_PROBLEMS = 10
 class Strict(BaseModel):
     """Only the declared keys, and no conversion: the text "no" is not a false."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    # Built when first used: then the parts of a model are built once, with the whole.
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, defer_build=True)
 
 
 class ThresholdEntry(Strict):
@@ -66,19 +67,19 @@ class RuleEntry(Strict):
         description="Quantities that `when` speaks of; the first one decides which is worst."
     )
     mentions: list[Name] = Field(
-        default_factory=list, description="Quantities that are used only if they were measured."
+        [], description="Quantities that are used only if they were measured."
     )
     when: Line = Field(description="The condition under which the rule fires.")
     severity_when: dict[Severity, Line] = Field(
-        default_factory=dict, description="Other severities; the first that holds wins."
+        {}, description="Other severities; the first that holds wins."
     )
     confidence_when: dict[Confidence, Line] = Field(
-        default_factory=dict, description="Other confidences; the first that holds wins."
+        {}, description="Other confidences; the first that holds wins."
     )
     at_start: Line | None = Field(
         None, description="Holds where it was there before the first step: no rate caused it."
     )
-    thresholds: dict[Name, ThresholdEntry] = Field(default_factory=dict)
+    thresholds: dict[Name, ThresholdEntry] = {}
     title: Line = Field(description="The thing, what it does, the number.")
     title_pass: Line = Field(description="What is true when the rule does not fire.")
     message: Text = Field(description="Measurement, limit, meaning, in full sentences.")
@@ -86,12 +87,12 @@ class RuleEntry(Strict):
     place: PlaceKind | None = Field(
         None, description="Whose source line is shown; by default the layer's, if there is one."
     )
-    causes: list[Slug] = Field(default_factory=list, description="Rules that explain this one.")
+    causes: list[Slug] = Field([], description="Rules that explain this one.")
     hides: list[Slug] = Field(
-        default_factory=list, description="Rules that cannot be judged while this one stands."
+        [], description="Rules that cannot be judged while this one stands."
     )
-    fixes: list[FixEntry] = Field(default_factory=list, description="The best first.")
-    references: list[Line] = Field(default_factory=list)
+    fixes: list[FixEntry] = Field([], description="The best first.")
+    references: list[Line] = []
 
 
 class PackEntry(Strict):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from auditor.condition import Condition
-from auditor.finding import Confidence, Severity
+from auditor.grades import Confidence, Severity
 from auditor.packfile import Category, ForEach, LifeCycle, PlaceKind
 from auditor.template import Template
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from auditor.finding import Severity
+from auditor.grades import Severity
 from auditor.ignores import Ignore
 from auditor.observation import Place, Quantity
 from auditor.packfile import PlaceKind

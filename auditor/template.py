@@ -7,9 +7,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from string import Formatter
+from typing import TYPE_CHECKING
 
 from auditor.errors import nearest
-from auditor.observation import Scalar
+
+if TYPE_CHECKING:
+    from auditor.observation import Scalar
 
 # Sign, thousands, precision, type: what a number in a sentence needs, and nothing that could
 # make the text grow without bound (a width of a billion).
