@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -57,6 +56,8 @@ class _Commands(click.Group):
             raise
         except Exception:
             if ctx.meta.get("debug"):
+                import traceback
+
                 traceback.print_exc()
             raise
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -62,5 +61,8 @@ class TargetTimeout(TargetError):  # noqa: N818 - read as the outcome
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return "; did you mean 'x'?" for the known name that is most like this one, or nothing."""
+    # Only a wrong name needs it.
+    import difflib
+
     close = difflib.get_close_matches(name, list(known), 1)
     return f"; did you mean '{close[0]}'?" if close else ""
