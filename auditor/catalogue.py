@@ -8,13 +8,15 @@ from pathlib import Path
 
 from auditor import registry
 from auditor.errors import UsageError, nearest
-from auditor.rule import CATEGORIES, Rule
+from auditor.rulefacts import Facts, facts_of, own_facts
 
 _WIDTH = 80
 
 
 def rule_list(packs: Sequence[str] = ()) -> str:
     """Return one line a rule, by category: id, severity, what is fine when it does not fire."""
+    from auditor.rule import CATEGORIES
+
     found = registry.rules([Path(pack) for pack in packs])
     rules = list(found.items.values())
     wide = max(len(rule.id) for rule in rules)
@@ -35,12 +37,18 @@ def explanation(name: str, packs: Sequence[str] = ()) -> str:
         UsageError: There is no such rule.
     """
     paths = [Path(pack) for pack in packs]
+    # With packs of the user all are read: their rules must not exist already.
+    facts = (None if paths else own_facts(name)) or _checked_facts(name, paths)
+    page = registry.page(name, paths) or f"# {name}\n\n(This rule has no page.)\n"
+    return f"{page.rstrip()}\n\n{_told(facts)}"
+
+
+def _checked_facts(name: str, paths: Sequence[Path]) -> Facts:
     rules = registry.rules_beside(name, paths).items
     if name not in rules:
         raise UsageError(f"There is no rule '{name}'{nearest(name, rules)}",
                          hint="`audit rules` lists them all.")
-    page = registry.page(name, paths) or f"# {name}\n\n(This rule has no page.)\n"
-    return f"{page.rstrip()}\n\n{_facts(rules[name])}"
+    return facts_of(rules[name])
 
 
 def probe_list() -> str:
@@ -58,26 +66,26 @@ def probe_list() -> str:
     return "\n".join([*blocks, *found.warnings])
 
 
-def _facts(rule: Rule) -> str:
+def _told(rule: Facts) -> str:
     lines = [
         "## Facts", "",
         f"category {rule.category}, severity {rule.severity}, confidence {rule.confidence}, "
         f"{rule.status} since {rule.since}",
         "",
-        f"Fires for each {rule.for_each} when: {rule.when.text}",
+        f"Fires for each {rule.for_each} when: {rule.when}",
     ]
-    lines += [f"{severity} when: {condition.text}" for severity, condition in rule.severity_when]
+    lines += [f"{severity} when: {text}" for severity, text in rule.severity_when.items()]
     if rule.at_start:
-        lines += [f"No rate is the cause when: {rule.at_start.text}"]
+        lines += [f"No rate is the cause when: {rule.at_start}"]
     if rule.causes:
         lines += ["", f"Can be a consequence of: {', '.join(rule.causes)}"]
     if rule.hides:
         lines += ["", f"While it stands, these cannot be judged: {', '.join(rule.hides)}"]
-    if rule.thresholds:
+    if rule.limits:
         lines += ["", "Limits (change one with --threshold "
                   f"{rule.id}.NAME=VALUE or in the configuration):"]
-        for limit in rule.thresholds.values():
-            text = f"{limit.name} = {limit.default:g} {limit.unit}".rstrip()
-            lines.append(textwrap.fill(f"{text}: {limit.source}", _WIDTH, initial_indent="  ",
+        for name, (limit, unit, source) in rule.limits.items():
+            text = f"{name} = {limit:g} {unit}".rstrip()
+            lines.append(textwrap.fill(f"{text}: {source}", _WIDTH, initial_indent="  ",
                                        subsequent_indent="      "))
     return "\n".join(lines)

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from auditor.condition import Condition, NameKind, compile_condition
-from auditor.document import Document, read_limited
+from auditor.document import Document
 from auditor.document import Path as Position
 from auditor.errors import PackError, nearest
 from auditor.expression import ConditionError
 from auditor.packfile import Category, FixEntry, PackEntry, RuleEntry, read_pack
+from auditor.packtexts import pack_text, pack_texts
 from auditor.rule import CATEGORIES, FixTemplate, Rule, Threshold
 from auditor.template import Template, TemplateError, compile_template
 
@@ -41,7 +42,7 @@ def load_pack(source: Traversable | Path, name: str = "") -> tuple[Rule, ...]:
         PackError: The file cannot be read or is no pack.
     """
     name = name or (str(source) if isinstance(source, Path) else source.name)
-    return parse_pack(_content(source, name), name)
+    return parse_pack(pack_text(source, name), name)
 
 
 @lru_cache(maxsize=64)
@@ -80,22 +81,9 @@ def load_packs(
     Raises:
         PackError: A file is no pack.
     """
-    files = sorted((item for item in folder.iterdir() if item.name.endswith(".yaml")),
-                   key=lambda item: item.name)
-    prefix = name or folder.name
-    # A name from the command line can hold halves of characters, which stand in no file.
-    wanted = mentioned.encode("utf-8", "replace")
-    named = ((item, f"{prefix}/{item.name}") for item in files)
-    texts = ((_content(item, shown), shown) for item, shown in named)
-    rules = [rule for text, shown in texts if wanted in text for rule in parse_pack(text, shown)]
+    rules = [rule for text, shown in pack_texts(folder, name, mentioned)
+             for rule in parse_pack(text, shown)]
     return tuple(sorted(rules, key=lambda rule: CATEGORIES.index(rule.category)))
-
-
-def _content(source: Traversable | Path, name: str) -> bytes:
-    try:
-        return read_limited(source)
-    except OSError as problem:
-        raise PackError(f"The rule pack {name} cannot be read: {problem.strerror}.") from problem
 
 
 def schema_text() -> str:

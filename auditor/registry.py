@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from auditor.errors import AuditorError, PackError
-from auditor.packs import check_against, load_pack, load_packs
-from auditor.rule import Rule
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
     from auditor.probe import Probe
     from auditor.remedy import Remedy
     from auditor.report import Renderer
+    from auditor.rule import Rule
 
 _T = TypeVar("_T")
 
@@ -112,6 +111,8 @@ def rules(extra: Sequence[Path] = ()) -> Found[Rule]:
     Raises:
         PackError: A pack of ours or of the user cannot be used, or has a rule that exists already.
     """
+    from auditor.packs import load_pack
+
     found = _rules()
     items = dict(found.items)
     for path in extra:
@@ -139,6 +140,9 @@ def rules_beside(name: str, extra: Sequence[Path] = ()) -> Found[Rule]:
 
 
 def _rules(mentioned: str = "") -> Found[Rule]:
+    # What checks packs is slow to import, and not all need rules.
+    from auditor.packs import load_packs
+
     return _collect(
         RULES, lambda plugin: load_packs(_folder(plugin), plugin.module, mentioned),
         lambda rule: (f"the rule '{rule.id}'",), lambda rule: rule.id,
@@ -186,6 +190,8 @@ def check_rules(
     Raises:
         PackError: A rule does not fit the probes.
     """
+    from auditor.packs import check_against
+
     whole = [rule for rule in chosen if rules.owners.get(rule.id) not in probes.broken]
     check_against(whole, quantities(probes.items.values()))
 
@@ -200,11 +206,21 @@ def page(rule: str, extra: Sequence[Path] = ()) -> str | None:
     # The id comes from the command line and becomes a file name.
     if not _SLUG.fullmatch(rule):
         return None
-    for folder in chain(map(_found_folder, plugins(RULES)), (path.parent for path in extra)):
+    for folder in chain(map(folder_of, plugins(RULES)), (path.parent for path in extra)):
         text = folder / "pages" / f"{rule}.md" if folder else None
         if text is not None and text.is_file():
             return text.read_text(encoding="utf-8")
     return None
+
+
+def folder_of(plugin: Plugin) -> Traversable | None:
+    """Return a package's resources without running it: it may import torch."""
+    spec = find_spec(plugin.module)
+    if spec is None or spec.submodule_search_locations is None:
+        return None
+    # Read from disk where it lies there: pytest's loader knows only packages that have run.
+    folder = next(map(Path, spec.submodule_search_locations), None)
+    return folder if folder is not None and folder.is_dir() else files(module_from_spec(spec))
 
 
 @cache
@@ -278,17 +294,7 @@ def _listed(plugin: Plugin, name: str) -> Iterable[_T]:
 
 
 def _folder(plugin: Plugin) -> Traversable:
-    folder = _found_folder(plugin)
+    folder = folder_of(plugin)
     if folder is None:
         raise PackError(f"The package {plugin.module} does not exist.")
     return folder
-
-
-def _found_folder(plugin: Plugin) -> Traversable | None:
-    """Return a package's resources without running it: it may import torch."""
-    spec = find_spec(plugin.module)
-    if spec is None or spec.submodule_search_locations is None:
-        return None
-    # Read from disk where it lies there: pytest's loader knows only packages that have run.
-    folder = next(map(Path, spec.submodule_search_locations), None)
-    return folder if folder is not None and folder.is_dir() else files(module_from_spec(spec))
