@@ -24,6 +24,25 @@ def found() -> dict[str, Callable[[Training], Callable[[], None]]]:
     return {_PEERS[name]: start for name, start in starts.items() if not _why_not(name)}
 
 
+def started(make: Callable[[], Training]) -> tuple[dict[str, Callable[[], None]], dict[str, str]]:
+    """Return watched steps by peer, and why a peer cannot watch this model.
+
+    Args:
+        make: Makes the training anew for each peer.
+    """
+    steps, faults = {}, {}
+    for peer, start in found().items():
+        try:
+            step = start(make())
+            step()
+        except Exception as problem:
+            # Whatever happens in another tool is a line of the table.
+            faults[peer] = f"{type(problem).__name__}: {problem}"
+        else:
+            steps[peer] = step
+    return steps, faults
+
+
 def missing() -> dict[str, str]:
     """Return the peers that cannot be measured, and why."""
     return {label: why for name, label in _PEERS.items() if (why := _why_not(name))}

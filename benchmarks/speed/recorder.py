@@ -14,18 +14,24 @@ from .timing import PLAIN, Ratio, interleaved
 EVERY, TENTH = "recorder, every step", "recorder, every tenth step"
 
 
-def measure(name: str, functional: bool, *, seconds: float, device: str) -> dict[str, Ratio]:
-    """Return the ratios of one setting; peers are measured beside module activations only."""
+def measure(
+    name: str, functional: bool, *, seconds: float, device: str,
+) -> tuple[dict[str, Ratio], dict[str, str]]:
+    """Return the ratios of one setting, and which peers fail on it.
+
+    Peers are measured beside module activations only.
+    """
     variants: dict[str, Callable[[], None]] = {
         PLAIN: Training(name, functional=functional, device=device).step,
         EVERY: _recorded(Training(name, functional=functional, device=device), every=1),
         TENTH: _recorded(Training(name, functional=functional, device=device), every=10),
     }
+    faults: dict[str, str] = {}
     if not functional:
-        variants |= {peer: start(Training(name, functional=False, device=device))
-                     for peer, start in peers.found().items()}
+        steps, faults = peers.started(lambda: Training(name, functional=False, device=device))
+        variants |= steps
     with eagerly():
-        return interleaved(variants, seconds=seconds, device=device)
+        return interleaved(variants, seconds=seconds, device=device), faults
 
 
 def _recorded(training: Training, *, every: int) -> Callable[[], None]:
@@ -54,13 +60,14 @@ def table(names: list[str], *, seconds: float, device: str) -> str:
     """Measure and return a Markdown table."""
     lines = ["| model | activations | variant | ratio to the plain step [95 %] | ms | rounds |",
              "|---|---|---|---|---|---|"]
+    said = [f"{peer}: {why}" for peer, why in peers.missing().items()]
     share = seconds / (2 * len(names))
     for name in names:
         assert name in SETTINGS, name
         for functional in (True, False):
             kind = "functional" if functional else "modules"
-            for variant, ratio in measure(
-                    name, functional, seconds=share, device=device).items():
-                lines.append(f"| {name} | {kind} | {variant} | {ratio} | {ratio.milliseconds:.2f} "
-                             f"| {ratio.rounds} |")
-    return "\n".join([*lines, *(f"{peer}: {why}" for peer, why in peers.missing().items())])
+            ratios, faults = measure(name, functional, seconds=share, device=device)
+            lines += [f"| {name} | {kind} | {variant} | {ratio} | {ratio.milliseconds:.2f} "
+                      f"| {ratio.rounds} |" for variant, ratio in ratios.items()]
+            said += [f"{peer} fails on {name}: {why}" for peer, why in faults.items()]
+    return "\n".join([*lines, *said])
