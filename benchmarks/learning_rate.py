@@ -8,6 +8,7 @@ measured against, by training for 300 steps at the suggestion:
 0 is as good as the best rate of the grid (negative: better), 1 is nothing learned. Run it with
 
     python -m benchmarks.learning_rate [--setups NAME ...] [--seeds N] [--store FOLDER] [--again]
+                                       [--development | --held-out]
 
 The probe is asked twice: with its ordinary number of steps and with the quick one. Steps are all
 training steps that it takes: sweep, race, and the closer looks at the rate that was set (1e-3).
@@ -19,7 +20,8 @@ left out when `torch-lr-finder` or `lightning` is not installed.
 The numbers of the probe were chosen on set-ups of their own, like those of
 `learning_rate_development.py` (other models, data and seeds); `--development` prints the table of
 those. The set-ups judged here served earlier versions of the probe to be checked on, and were seen
-while those were developed.
+while those were developed. `--held-out` prints the table of those in `learning_rate_held_out.py`,
+which nothing was chosen on.
 """
 
 from __future__ import annotations
@@ -43,13 +45,14 @@ from auditor.isolation import seeded
 from auditor.probe import Notebook, ProbeContext
 from auditor.store import BatchStore
 from benchmarks.learning_rate_development import DEVELOPMENT
+from benchmarks.learning_rate_held_out import HELD_OUT
 from benchmarks.learning_rate_peers import lightning_finder, torch_lr_finder
 from benchmarks.learning_rate_setups import SETUPS, Setup
 
 STEPS = 300
 LOWEST, HIGHEST, POINTS = 1e-5, 3.0, 12
 GRID = [LOWEST * (HIGHEST / LOWEST) ** (i / (POINTS - 1)) for i in range(POINTS)]
-DEVELOPMENT_SEED = 10
+DEVELOPMENT_SEED, HELD_OUT_SEED = 10, 20
 STORE = Path(tempfile.gettempdir()) / "auditor-learning-rate"
 Finder = Callable[[Setup, int], tuple[float, int]]
 
@@ -180,11 +183,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--store", type=Path, default=STORE, help="folder of what was measured")
     parser.add_argument("--again", action="store_true", help="ask all finders anew")
-    parser.add_argument("--development", action="store_true", help="the set-ups not judged")
+    others = parser.add_mutually_exclusive_group()
+    others.add_argument("--development", action="store_const", dest="others", const=(
+        DEVELOPMENT, DEVELOPMENT_SEED), help="the set-ups not judged")
+    others.add_argument("--held-out", action="store_const", dest="others", const=(
+        HELD_OUT, HELD_OUT_SEED), help="the set-ups that nothing was chosen on")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
-    setups = DEVELOPMENT if chosen.development else SETUPS
-    first = DEVELOPMENT_SEED if chosen.development else 0
+    setups, first = chosen.others or (SETUPS, 0)
     cells = [Cell(setups[name], seed, chosen.store) for name in chosen.setups or setups
              for seed in range(first, first + chosen.seeds)]
     for cell in cells:
