@@ -37,16 +37,24 @@ class GraphReader:
     def __init__(self) -> None:
         self.is_ready = False
         self.is_of_use = _packing is not None
+        self._notes = False
         self._noted: list[tuple[str, Function, Node]] = []
         self._shape: list[object] = []
         self._places: list[tuple[str, Function, int]] = []
 
-    def begin(self) -> None:
-        """Begin a pass: forget what an earlier one, that may not have ended, has put out."""
+    def begin(self, *, notes: bool) -> None:
+        """Begin a watched pass: forget what an earlier one, that may not have ended, has put out.
+
+        Args:
+            notes: Its outputs are noted, so that `learn` may follow.
+        """
+        self._notes = notes and self.is_of_use
         self._noted.clear()
 
     def note(self, name: str, function: Function, output: Tensor) -> None:
         """Note an output while the pass runs. It is held by its node until `learn` or `begin`."""
+        if not self._notes:
+            return
         node = output.grad_fn
         if node is None or _is_packed() or not _keeps(node, output):
             self.give_up()
@@ -54,11 +62,13 @@ class GraphReader:
             self._noted.append((name, function, node))
 
     def learn(self, loss: Tensor) -> None:
-        """Learn from a pass whose outputs were noted.
+        """Learn from a pass, if its outputs were noted.
 
         Args:
             loss: What the pass gave, before its backward pass.
         """
+        if not self._notes:
+            return
         order = _nodes(loss)
         index = {node: place for place, node in enumerate(order)}
         shape = [_kind(node) for node in order]
@@ -92,7 +102,7 @@ class GraphReader:
 
     def give_up(self) -> None:
         """Read no more: passes have to be watched."""
-        self.is_ready = self.is_of_use = False
+        self.is_ready = self.is_of_use = self._notes = False
         self._noted.clear()
 
 

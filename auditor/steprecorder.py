@@ -19,7 +19,7 @@ Without `after_forward` every pass is watched call by call, which costs more.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -56,11 +56,11 @@ class StepRecorder:
         self._hooked = Watcher(model, (self.activations, *others))
         self._passes = 0
         self._graph = GraphReader()
-        # How the pass is recorded: watched, watched to learn its graph, or read from that.
-        self._reads = self._learns = self._may_learn = False
+        self._reads = self._may_learn = False
         self._light: FunctionWatcher | None = None
         if not others:
-            self._light = FunctionWatcher(model, self.activations.listens_to, self._take)
+            self._light = FunctionWatcher(model, self.activations.listens_to,
+                                          _taker(self.activations, self._graph))
 
     def forward(self, batch_size: int) -> AbstractContextManager[Any]:
         """Return what records the forward pass, and the loss, that run inside.
@@ -75,13 +75,12 @@ class StepRecorder:
         activations.layouts = activations.unplaced or self._light is None
         activations.peaks = activations.layouts or self._passes % _PEAKS_EVERY == 0
         self._passes += 1
-        watched = activations.layouts or self._light is None
-        self._reads = self._graph.is_ready and not watched
+        hooked = activations.layouts or self._light is None
+        self._reads = self._graph.is_ready and not hooked
         if self._reads:
             return nullcontext()
-        self._graph.begin()
-        self._learns = self._may_learn and not watched
-        return self._with_hooks() if watched or self._light is None else self._light
+        self._graph.begin(notes=self._may_learn and not hooked)
+        return self._with_hooks() if hooked or self._light is None else self._light
 
     def after_forward(self, loss: Tensor) -> None:
         """Take the activations of a pass that need not be watched, before its backward pass.
@@ -93,18 +92,9 @@ class StepRecorder:
             for name, function, output in self._graph.outputs(loss):
                 self.activations.take(name, function, (), output)
             return
-        if self._learns:
-            self._graph.learn(loss)
+        self._graph.learn(loss)
         # What reaches an activation is not looked for in the graph.
-        self._may_learn = (self._graph.is_of_use and self._light is not None
-                           and not self.activations.asks_for_inputs)
-
-    def _take(
-        self, name: str, function: Function, args: tuple[Any, ...], output: Any,
-    ) -> None:
-        self.activations.take(name, function, args, output)
-        if self._learns:
-            self._graph.note(name, function, output)
+        self._may_learn = self._light is not None and not self.activations.asks_for_inputs
 
     @contextmanager
     def _with_hooks(self) -> Iterator[None]:
@@ -140,3 +130,15 @@ class StepRecorder:
     def after_update(self) -> None:
         """Take the updates, after the optimizer's step."""
         self.parameters.after_update()
+
+
+def _taker(
+    activations: ActivationStatistics, graph: GraphReader,
+) -> Callable[[str, Function, tuple[Any, ...], Any], None]:
+    """Return what takes an output from a watched pass; no method, so that no cycle holds it."""
+
+    def take(name: str, function: Function, args: tuple[Any, ...], output: Any) -> None:
+        activations.take(name, function, args, output)
+        graph.note(name, function, output)
+
+    return take

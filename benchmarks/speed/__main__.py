@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import torch
 
-from . import audits, children, probes, recorder, scale, snapshots
+from . import audits, children, probes, recorder, scale, searches, snapshots
 from .models import SETTINGS
 
 # Part -> what measures it, its title, its share of the time.
@@ -17,6 +17,7 @@ _PARTS: dict[str, tuple[Callable[..., str], str, float]] = {
     "recorder": (recorder.table, "Recorder, per training step", 0.4),
     "snapshot": (snapshots.table, "Snapshot and restore", 0.1),
     "probes": (probes.table, "Probes of an audit", 0.25),
+    "searches": (searches.table, "Searches for a learning rate and a batch size", 0.0),
     "audit": (audits.table, "A whole audit", 0.0),
     "memory": (children.memory_table, "Peak memory of an audit", 0.25),
     "scale": (scale.table, "Scale", 0.0),

@@ -159,6 +159,11 @@ class Training:
         self.optimizer.step()
 
 
+def cross_entropy(output: Tensor, y: Tensor) -> Tensor:
+    """Return the loss, at every place of a sequence."""
+    return F.cross_entropy(output, y.flatten())
+
+
 def target(name: str, *, batches: int = 64, device: str = "cpu", **changes: Any) -> Target:
     """Return the setting as a target of an audit."""
     setting = SETTINGS[name]
@@ -167,12 +172,9 @@ def target(name: str, *, batches: int = 64, device: str = "cpu", **changes: Any)
     ys = torch.cat([y.reshape(len(x), -1).squeeze(1) for x, y in stored])
     data = TensorDataset(xs, ys)
 
-    def loss(output: Tensor, y: Tensor) -> Tensor:
-        return F.cross_entropy(output, y.flatten())
-
     return Target(
         name=name, file="", kind="loss", make_model=lambda: setting.make(True),
         make_train_loader=lambda: DataLoader(data, batch_size=setting.batch, shuffle=True),
         make_optimizer=lambda model: torch.optim.Adam(model.parameters(), lr=1e-3),
-        compute=WithLossFunction(loss), device=torch.device(device), **changes,
+        compute=WithLossFunction(cross_entropy), device=torch.device(device), **changes,
     )

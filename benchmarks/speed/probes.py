@@ -30,7 +30,8 @@ class _Times:
         self._doing, self._since = progress.doing, now
 
 
-def _step_seconds(name: str, device: str) -> float:
+def step_seconds(name: str, device: str) -> float:
+    """Return the median time of a plain step, as an audit takes it."""
     audited, now, times = target(name, device=device), clock(device), []
     batches = [batch for batch, _ in zip(audited.make_train_loader(), range(8), strict=False)]
     with seeded(0):
@@ -47,7 +48,7 @@ def table(names: list[str], *, seconds: float, device: str) -> str:
     """Audit each model once, without trials of fixes, and return a Markdown table."""
     lines = ["| model | probe | plain steps | s |", "|---|---|---|---|"]
     for name in names:
-        step = _step_seconds(name, device)
+        step = step_seconds(name, device)
         times, begin = _Times(device), time.monotonic()
         report = audit(target(name, device=device), budget_seconds=seconds / len(names),
                        trials=False, on_progress=times)
