@@ -10,6 +10,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import replace
 from importlib import import_module
 from io import StringIO
+from tempfile import gettempdir
 from typing import Any
 
 from torch import nn
@@ -66,6 +67,8 @@ def _tuner() -> Any:
     return import_module("lightning.pytorch.tuner").Tuner(lightning.Trainer(
         max_steps=ITERATIONS, accelerator="cpu", logger=False, enable_checkpointing=False,
         enable_progress_bar=False, enable_model_summary=False,
+        # Where its searches keep the state that they return to.
+        default_root_dir=gettempdir(),
     ))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
 from collections.abc import Callable
 from contextlib import redirect_stdout
@@ -70,6 +71,8 @@ def _torchmortem(training: Training) -> Callable[[], None]:
     mortem: Any = importlib.import_module("torchmortem")
     autopsy = mortem.Autopsy(training.model, optimizer=training.optimizer)
     autopsy.__enter__()
+    # Otherwise it takes the end of the program for a crash, and leaves a report in the folder.
+    atexit.register(autopsy.detach)
 
     def step() -> None:
         training.optimizer.zero_grad()
