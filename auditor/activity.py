@@ -7,6 +7,7 @@ of each rectifier unit. All else is computed later, for many samples at once.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -160,8 +161,17 @@ class ActivationStatistics:
 
     def take(
         self, subject: str, function: functions.Function, args: tuple[Any, ...], output: Any,
+        rest: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
-        """Take a sample of the output of one activation, called by hand or by a watcher."""
+        """Take a sample of the output of one activation, called by hand or by a watcher.
+
+        Args:
+            subject: Name of the layer.
+            function: The activation.
+            args: What it got.
+            output: What came back; or the input, of an activation that is no rectifier.
+            rest: Makes the output's sample of the input's.
+        """
         if not isinstance(output, Tensor) or not output.is_floating_point() or not output.numel():
             return
         record = self._records.get(subject)
@@ -178,7 +188,7 @@ class ActivationStatistics:
                         self.layouts or not record.all_fire):
                     self._note_peaks(record, output)
             if not self.only_alive:
-                self._note_values(record, args, output)
+                self._note_values(record, args, output, rest)
         finally:
             torch._C._set_grad_enabled(differentiates)
 
@@ -201,6 +211,7 @@ class ActivationStatistics:
 
     def _note_values(
         self, record: ActivationRecord, args: tuple[Any, ...], output: Tensor,
+        rest: Callable[[Tensor], Tensor] | None,
     ) -> None:
         shape = output.shape
         record.per_sample = len(shape) >= 2 and shape[0] % self.batch_size == 0
@@ -209,13 +220,16 @@ class ActivationStatistics:
             record.constant_input = source is not None
             if source is not None:
                 self._copy(source, record, is_input=True)
-        self._copy(output, record, is_input=False)
+        self._copy(output, record, rest, is_input=False)
 
-    def _copy(self, tensor: Tensor, record: ActivationRecord, *, is_input: bool) -> None:
+    def _copy(
+        self, tensor: Tensor, record: ActivationRecord,
+        rest: Callable[[Tensor], Tensor] | None = None, *, is_input: bool,
+    ) -> None:
         samples = self._samples[self.close]
         if samples.full:
             self.settle()
-        several = samples.take(tensor, self.turn)
+        several = samples.take(tensor, self.turn, rest)
         self._waiting.append(_Waiting(record, is_input, self.close, several))
 
     def settle(self) -> None:

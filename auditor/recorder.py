@@ -24,6 +24,9 @@ from auditor.modulehooks import on_calls
 Frame = Any
 # What is called in place of a function: (subject, function) -> another function, or None.
 Instead: TypeAlias = Callable[[str, Callable[..., Any]], Callable[..., Any] | None]
+# Takes a call: name of the layer, function, positional arguments, others, output.
+Told: TypeAlias = Callable[
+    [str, Callable[..., Any], tuple[Any, ...], dict[str, Any], Any], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,12 +192,12 @@ class FunctionWatcher(TorchFunctionMode):
     Args:
         model: The model, whose modules have paths.
         functions: What is told of.
-        told: Takes the name of the layer, the function, its positional arguments and its output.
+        told: Takes the name of the layer, the function, its arguments and its output.
     """
 
     def __init__(
         self, model: nn.Module, functions: Collection[Callable[..., Any]],
-        told: Callable[[str, Callable[..., Any], tuple[Any, ...], Any], None],
+        told: Told,
     ) -> None:
         super().__init__()
         self._functions = functions
@@ -215,7 +218,7 @@ class FunctionWatcher(TorchFunctionMode):
         output = func(*args, **kwargs) if kwargs else func(*args)
         if func in self._functions and (name := self._name(func)):
             count = self._seen[name] = self._seen.get(name, 0) + 1
-            self._told(name if count == 1 else f"{name}#{count}", func, args, output)
+            self._told(name if count == 1 else f"{name}#{count}", func, args, kwargs or {}, output)
         return output
 
     def _name(self, func: Callable[..., Any]) -> str:

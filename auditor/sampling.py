@@ -7,6 +7,7 @@ distribution of all values, and its pairs tell the spread over samples from that
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -86,12 +87,15 @@ class Samples:
         """As many wait as may."""
         return len(self._taken) >= self._most
 
-    def take(self, tensor: Tensor, turn: int) -> bool:
+    def take(
+        self, tensor: Tensor, turn: int, rest: Callable[[Tensor], Tensor] | None = None,
+    ) -> bool:
         """Copy a sample of a tensor of any layout.
 
         Args:
             tensor: Detached, and not empty; its first dimension is that of the samples.
             turn: Of the pass, so that each one takes other places.
+            rest: Applied to what was copied.
 
         Returns:
             Whether the two of a pair belong to different samples: there are several.
@@ -99,7 +103,8 @@ class Samples:
         key = (tensor.shape, turn % _TURNS, tensor.device)
         places, count, several = self._places.get(key) or self._new_places(*key)
         # One call that allocates its result is cheaper than a view and a copy into a buffer.
-        self._taken.append(tensor.take(places))
+        taken = tensor.take(places)
+        self._taken.append(rest(taken) if rest else taken)
         self._counts.append(count)
         return several
 

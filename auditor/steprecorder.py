@@ -19,7 +19,7 @@ Without `after_forward` every pass is watched call by call, which costs more.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from auditor.activity import ActivationStatistics
 from auditor.graphreader import Function, GraphReader
 from auditor.parametertrack import ParameterTrack
-from auditor.recorder import FunctionWatcher, Listener, Watcher
+from auditor.recorder import FunctionWatcher, Listener, Told, Watcher
 from auditor.target import ComputeLoss, LossResult
 
 # Every so many passes the units that fire are looked at.
@@ -89,8 +89,8 @@ class StepRecorder:
             loss: Scalar with the graph of the pass.
         """
         if self._reads:
-            for name, function, output in self._graph.outputs(loss):
-                self.activations.take(name, function, (), output)
+            for kept, tensor in self._graph.read(loss):
+                self.activations.take(kept.name, kept.function, (), tensor, kept.rest)
             return
         self._graph.learn(loss)
         # What reaches an activation is not looked for in the graph.
@@ -134,11 +134,13 @@ class StepRecorder:
 
 def _taker(
     activations: ActivationStatistics, graph: GraphReader,
-) -> Callable[[str, Function, tuple[Any, ...], Any], None]:
+) -> Told:
     """Return what takes an output from a watched pass; no method, so that no cycle holds it."""
 
-    def take(name: str, function: Function, args: tuple[Any, ...], output: Any) -> None:
+    def take(
+        name: str, function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any,
+    ) -> None:
         activations.take(name, function, args, output)
-        graph.note(name, function, output)
+        graph.note(name, function, args, kwargs, output)
 
     return take

@@ -75,7 +75,10 @@ def _figures(recorder: StepRecorder) -> dict[str, list[object]]:
     lambda net, x: x + torch.softmax(net.second(x), dim=-1),
     lambda net, x: torch.relu_(net.second(x)) * torch.sigmoid(net.other(x)),
     lambda net, x: F.relu(net.second(F.relu(net.second(x)))),
-], ids=["tanh", "residual", "gate", "shared"])
+    lambda net, x: F.gelu(net.second(x), approximate="tanh") + F.silu(net.other(x)),
+    lambda net, x: F.leaky_relu(net.second(x), 0.3) + F.elu(net.other(x), alpha=0.5),
+    lambda net, x: nn.Hardtanh(-0.2, 0.2)(net.second(x)),
+], ids=["tanh", "residual", "gate", "shared", "gelu", "leaky", "hardtanh"])
 def test_what_is_read_from_the_graph_is_what_a_watched_pass_sees(
     between: Callable[[Net, Tensor], Tensor], watched: list[int],
 ) -> None:
@@ -93,12 +96,14 @@ def test_what_is_read_from_the_graph_is_what_a_watched_pass_sees(
 
 
 @pytest.mark.parametrize("between", [
-    lambda net, x: F.gelu(net.second(x)),
+    lambda net, x: F.relu6(net.second(x)),
+    lambda net, x: F.silu(net.second(x), inplace=True),
+    lambda net, x: F.rrelu(net.second(x), training=True),
     lambda net, x: net.second(x).detach().relu(),
     lambda net, x: checkpoint(lambda h: F.relu(net.second(h)), x, use_reentrant=False),
     lambda net, x: torch.tanh((net.second if next(net.calls) % 2 else net.other)(x)),
     lambda net, x: F.relu(torch.ones(16, 6)) + x,
-], ids=["input kept instead", "cut off", "checkpoint", "another layer each time", "constant"])
+], ids=["rectifier", "overwritten", "random", "cut off", "checkpoint", "another layer each time", "constant"])
 def test_passes_whose_graph_does_not_hold_all_are_watched(
     between: Callable[[Net, Tensor], Tensor], watched: list[int],
 ) -> None:
