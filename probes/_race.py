@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from ._rate_plan import Plan
+from ._rate_plan import Plan, Purse
 from ._sweep import Sweep
 from ._track import Run, Track
 
@@ -29,6 +29,8 @@ _FALLEN = 0.5
 # Learned less than this part of the whole: who leads a race that has only begun is chance.
 BARELY = 0.25
 _AS_GOOD = 0.05
+# Less than this part of the whole is nothing learned.
+_HARDLY = 0.01
 # These go on where the whole way does not decide.
 _FURTHER = 3
 
@@ -112,30 +114,60 @@ class Race:
         return [run for run in runs if run.loss <= limit]
 
 
-def race(track: Track, swept: Sweep, plan: Plan) -> Race:
+def race(track: Track, swept: Sweep, plan: Plan, purse: Purse) -> Race:
     """Let the user's rate and those around the sweep's minimum compete.
-
-    The heats lean towards rates that are too large for the whole way; so one rate below those that
-    lead goes the whole way with them.
 
     Args:
         track: Where; every run sees the same batches.
         swept: Proposes the lanes.
         plan: Steps of the heats and of the whole way.
+        purse: What is left of the plan.
     """
     kept, dropped = _heats(track, lanes(swept.rates[swept.best], track.user_lr), plan.heat)
     user = next(run for run in kept if run.lr == track.user_lr)
+    finalists = _whole_ways(track, kept, user, plan)
+    if all(track.share_learned(run) < _HARDLY for run in finalists):
+        finalists += _late_starters(track, dropped, plan, purse)
+    if plan.compares:
+        _add_the_next_lower(track, finalists, plan)
+    finalists.sort(key=lambda run: run.lr)
+    user = next((run for run in finalists if run.lr == user.lr), user)
+    return Race(finalists, user, track.reference, track.whole, dropped)
+
+
+def _whole_ways(track: Track, kept: list[Run], user: Run, plan: Plan) -> list[Run]:
+    """Return the runs that lead, and the user's, taken the whole way.
+
+    The heats lean towards rates that are too large for it; so one rate below those that lead goes
+    with them.
+    """
     if not plan.compares and user not in kept[:_LEADERS]:
         kept.remove(user)
     finalists = [finish(track, run, plan.length) for run in kept]
     below = min(run.lr for run in kept[:_LEADERS]) / 2
     if below > 0 and all(not below / _CLOSE < run.lr < below * _CLOSE for run in finalists):
         finalists.append(track.go(below, plan.length, patient=False))
-    if plan.compares:
-        _add_the_next_lower(track, finalists, plan)
-    finalists.sort(key=lambda run: run.lr)
-    user = next((run for run in finalists if run.lr == user.lr), user)
-    return Race(finalists, user, track.reference, track.whole, dropped)
+    return finalists
+
+
+def _late_starters(
+    track: Track, dropped: list[Run], plan: Plan, purse: Purse,
+) -> list[Run]:
+    """Return whole runs that learn, of rates that the heats have dropped; for when no other does.
+
+    What is rarely seen, as the rows of an embedding, is learned late, and the loss of other batches
+    may rise before it falls: rates that have hardly moved then lead the heats. Higher rates follow
+    while the highest one leads.
+    """
+    standing = sorted((run for run in dropped if run.loss <= track.unbearable),
+                      key=lambda run: run.loss)
+    late = [track.go(run.lr, plan.length, patient=False) for run in standing[:_LEADERS]]
+    for _ in range(_EXTENSIONS if late else 0):
+        lead = min(late, key=lambda run: run.loss)
+        if lead.lr < max(run.lr for run in late) or not purse.holds(plan.length):
+            break
+        late.append(track.go(2 * lead.lr, plan.length, patient=False))
+    return [run for run in late if track.share_learned(run) >= _HARDLY]
 
 
 def _add_the_next_lower(track: Track, finalists: list[Run], plan: Plan) -> None:
@@ -166,13 +198,19 @@ def _heats(track: Track, rates: list[float], steps: int) -> tuple[list[Run], lis
 
     for lr in rates:
         run_at(lr)
+    if _leads(kept, max(rates)):
+        # Not further up: in so few steps rates win that are too large for the whole way.
+        run_at(2 * kept[0].lr)
     for _ in range(_EXTENSIONS):
-        # Still lower rates, while the lowest one leads.
-        best, lowest = kept[0], min(run.lr for run in [*kept, *dropped])
-        if best.lr > lowest or not best.lr or not math.isfinite(best.loss):
+        if not _leads(kept, min(run.lr for run in [*kept, *dropped])):
             break
-        run_at(best.lr / 2)
+        run_at(kept[0].lr / 2)
     return kept, dropped
+
+
+def _leads(kept: list[Run], lr: float) -> bool:
+    best = kept[0]
+    return best.lr == lr > 0 and math.isfinite(best.loss)
 
 
 def lanes(centre: float, user_lr: float) -> list[float]:

@@ -85,7 +85,7 @@ class _Look:
             return
         swept = sweep(track, self.plan.points)
         note.series(swept.series())
-        raced = race(track, swept, self.plan)
+        raced = race(track, swept, self.plan, purse)
         if any(run.outcome == "out-of-time" for run in raced.finalists):
             raise OutOfTime("the race between the rates could not be finished")
         decide(self.context, track, raced, self.plan, purse)

@@ -9,8 +9,10 @@ from auditor.steprecorder import StepRecorder
 
 from . import peers
 from .models import SETTINGS, Training
-from .timing import PLAIN, Ratio, interleaved
+from .timing import PLAIN, Ratio, alone, interleaved
 
+# Slower than so many plain steps it would leave no time for the others, and needs no turns.
+_SLOW = 8.0
 EVERY, TENTH = "recorder, every step", "recorder, every tenth step"
 
 
@@ -27,11 +29,15 @@ def measure(
         TENTH: _recorded(Training(name, functional=functional, device=device), every=10),
     }
     faults: dict[str, str] = {}
+    steps: dict[str, Callable[[], None]] = {}
     if not functional:
         steps, faults = peers.started(lambda: Training(name, functional=False, device=device))
         variants |= steps
     with eagerly():
-        return interleaved(variants, seconds=seconds, device=device), faults
+        found = {peer: alone(variants[peer], variants[PLAIN], device=device) for peer in steps}
+        slow = {peer: ratio for peer, ratio in found.items() if ratio.median > _SLOW}
+        taking_turns = {name: step for name, step in variants.items() if name not in slow}
+        return interleaved(taking_turns, seconds=seconds, device=device) | slow, faults
 
 
 def _recorded(training: Training, *, every: int) -> Callable[[], None]:

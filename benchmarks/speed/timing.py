@@ -19,6 +19,7 @@ PLAIN, AGAIN = "plain", "plain again"
 _FEWEST_ROUNDS = 7
 _MOST_ROUNDS = 200
 _BLOCK_SECONDS = 0.03
+_FEW = 3
 _DRAWS = 500
 
 
@@ -77,6 +78,23 @@ def interleaved(
         gc.enable()
     plain = times[PLAIN][1:]
     return {name: _ratio(found[1:], plain) for name, found in times.items()}
+
+
+def alone(
+    step: Callable[[], None], plain: Callable[[], None], *, device: str = "cpu",
+) -> Ratio:
+    """Time a few steps after as many plain ones; the interval is from the least to the most."""
+    now = clock(device)
+    times: list[list[float]] = []
+    for call in (plain, step):
+        times.append([])
+        for _ in range(_FEW):
+            begin = now()
+            call()
+            times[-1].append(now() - begin)
+    usual, ratios = statistics.median(times[0]), sorted(times[1])
+    return Ratio(statistics.median(ratios) / usual, ratios[0] / usual, ratios[-1] / usual,
+                 1e3 * statistics.median(ratios), _FEW)
 
 
 def _calls_of_a_block(step: Callable[[], None], now: Callable[[], float]) -> int:
