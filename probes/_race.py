@@ -19,6 +19,7 @@ _CLOSE = 1.3
 _EXTENSIONS = 2
 # Go on from the heats, beside the user's rate and one below both.
 _LEADERS = 2
+_LATE = 4
 # Rates whose loss is this close to the best, relative to the whole descent, are as good.
 _FLAT = 0.05
 _ALIKE = 0.01
@@ -156,17 +157,17 @@ def _late_starters(
     """Return whole runs that learn, of rates that the heats have dropped; for when no other does.
 
     What is rarely seen, as the rows of an embedding, is learned late, and the loss of other batches
-    may rise before it falls: rates that have hardly moved then lead the heats. Higher rates follow
-    while the highest one leads.
+    may rise before it falls: rates that have hardly moved then lead the heats. The one that rose
+    least shows whether it is so; if it learns, higher ones follow while the highest one leads.
     """
-    standing = sorted((run for run in dropped if run.loss <= track.unbearable),
-                      key=lambda run: run.loss)
-    late = [track.go(run.lr, plan.length, patient=False) for run in standing[:_LEADERS]]
-    for _ in range(_EXTENSIONS if late else 0):
-        lead = min(late, key=lambda run: run.loss)
-        if lead.lr < max(run.lr for run in late) or not purse.holds(plan.length):
-            break
-        late.append(track.go(2 * lead.lr, plan.length, patient=False))
+    standing = [run for run in dropped if run.loss <= track.unbearable]
+    late: list[Run] = []
+    lr = min(standing, key=lambda run: run.loss).lr if standing else 0.0
+    while lr and len(late) < _LATE and (not late or purse.holds(plan.length)):
+        late.append(track.go(lr, plan.length, patient=False))
+        best = min(late, key=lambda run: run.loss)
+        leads = best.lr == lr and track.share_learned(best) >= _HARDLY
+        lr = 2 * lr if leads else 0.0
     return [run for run in late if track.share_learned(run) >= _HARDLY]
 
 
