@@ -18,10 +18,10 @@ the grid, which is most of the work, is trained once. `--again` asks all finders
 left out when `torch-lr-finder` or `lightning` is not installed.
 
 The numbers of the probe were chosen on set-ups of their own, like those of
-`learning_rate_development.py` (other models, data and seeds); `--development` prints the table of
-those. The set-ups judged here served earlier versions of the probe to be checked on, and were seen
-while those were developed. `--held-out` prints the table of those in `learning_rate_held_out.py`,
-which nothing was chosen on.
+`learning_rate_development.py` and `learning_rate_development_more.py` (other models, data and
+seeds); `--development` prints the table of those. The set-ups judged here served earlier versions
+of the probe to be checked on, and were seen while those were developed. `--held-out` prints the
+table of those in `learning_rate_held_out.py`, which nothing was chosen on.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ from auditor.isolation import seeded
 from auditor.probe import Notebook, ProbeContext
 from auditor.store import BatchStore
 from benchmarks.learning_rate_development import DEVELOPMENT
+from benchmarks.learning_rate_development_more import MORE
 from benchmarks.learning_rate_held_out import HELD_OUT
 from benchmarks.learning_rate_peers import lightning_finder, torch_lr_finder
 from benchmarks.learning_rate_setups import SETUPS, Setup
@@ -52,7 +53,7 @@ from benchmarks.learning_rate_setups import SETUPS, Setup
 STEPS = 300
 LOWEST, HIGHEST, POINTS = 1e-5, 3.0, 12
 GRID = [LOWEST * (HIGHEST / LOWEST) ** (i / (POINTS - 1)) for i in range(POINTS)]
-DEVELOPMENT_SEED, HELD_OUT_SEED = 10, 20
+DEVELOPMENT_SEED, HELD_OUT_SEED = 10, 30
 STORE = Path(tempfile.gettempdir()) / "auditor-learning-rate"
 Finder = Callable[[Setup, int], tuple[float, int]]
 
@@ -185,7 +186,7 @@ def main() -> None:
     parser.add_argument("--again", action="store_true", help="ask all finders anew")
     others = parser.add_mutually_exclusive_group()
     others.add_argument("--development", action="store_const", dest="others", const=(
-        DEVELOPMENT, DEVELOPMENT_SEED), help="the set-ups not judged")
+        DEVELOPMENT | MORE, DEVELOPMENT_SEED), help="the set-ups not judged")
     others.add_argument("--held-out", action="store_const", dest="others", const=(
         HELD_OUT, HELD_OUT_SEED), help="the set-ups that nothing was chosen on")
     chosen = parser.parse_args()

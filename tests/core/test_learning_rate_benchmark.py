@@ -22,7 +22,8 @@ def beside(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("option", "name", "seed"), [
     ([], "gpt-adam", 0),
     (["--development"], "gru-adam", 10),
-    (["--held-out"], "vit-adamw", 20),
+    (["--development"], "vit-adamw", 10),
+    (["--held-out"], "unet-adam", 30),
 ])
 def test_an_option_chooses_the_set_and_its_first_seed(
     option: list[str], name: str, seed: int, tmp_path: Path,
@@ -48,16 +49,19 @@ def test_an_option_chooses_the_set_and_its_first_seed(
 
 def test_the_sets_can_be_kept_in_one_folder() -> None:
     from benchmarks.learning_rate_development import DEVELOPMENT
+    from benchmarks.learning_rate_development_more import MORE
     from benchmarks.learning_rate_held_out import HELD_OUT
     from benchmarks.learning_rate_setups import SETUPS
 
-    assert len({*SETUPS, *DEVELOPMENT, *HELD_OUT}) == len(SETUPS) + len(DEVELOPMENT) + len(HELD_OUT)
+    names = [*SETUPS, *DEVELOPMENT, *MORE, *HELD_OUT]
+    assert len({*names}) == len(names)
 
 
-def test_every_held_out_set_up_can_be_trained() -> None:
+def test_every_set_up_that_is_or_was_held_out_can_be_trained() -> None:
+    from benchmarks.learning_rate_development_more import MORE
     from benchmarks.learning_rate_held_out import HELD_OUT
 
-    for setup in HELD_OUT.values():
+    for setup in (MORE | HELD_OUT).values():
         torch.manual_seed(0)
         model = setup.make_model()
         optimizer = setup.make_optimizer(model, 1e-3)
