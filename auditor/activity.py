@@ -18,14 +18,13 @@ from auditor import functions
 from auditor.functions import Activation
 from auditor.recorder import Call, tensors_in
 from auditor.sampling import Samples
+from auditor.steepness import slopes
 
 # Values of a sample: of one pass among many, and of a pass that is looked at by itself.
 _VALUES = 1024
 _CLOSE_VALUES = 8192
 # What all samples that wait to be computed take, in values.
 _WAITING = 1 << 18
-# Below this part of its largest derivative an activation counts as flat.
-_FLAT = 0.05
 # Samples that differ by less than rounding are the same.
 _CONSTANT = 1e-6
 _CHANNELS_FIRST = (
@@ -249,7 +248,7 @@ def _note(rows: list[_Waiting], taken: Tensor, valid: Tensor, counts: list[int])
     apart = torch.linalg.vector_norm(taken[:, 0] - taken[:, 1], dim=1)
     found = (flat.sum(1), torch.linalg.vector_norm(flat, dim=1), apart)
     sums, norms, spreads, slope, share = torch.stack(
-        [*found, *_slopes(rows, taken, valid)]).tolist()
+        [*found, *slopes(list(map(_bounded, rows)), taken, valid)]).tolist()
     for row, waiting in enumerate(rows):
         size = 2 * counts[row]
         level = norms[row] / math.sqrt(size)
@@ -286,19 +285,10 @@ def _variation(apart: float, level: float, several: bool) -> float:
     return apart / level if level else 0.0
 
 
-def _slopes(rows: list[_Waiting], taken: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
-    """Return (R,) sums of derivatives over their maximum and numbers of flat values."""
-    slopes, shares = taken.new_zeros(len(rows)), taken.new_zeros(len(rows))
-    bounded: dict[Activation, list[int]] = {}
-    for row, waiting in enumerate(rows):
-        if waiting.record.activation.saturates and not waiting.is_input:
-            bounded.setdefault(waiting.record.activation, []).append(row)
-    for activation, chosen in bounded.items():
-        slope = _slope(activation, taken[chosen])
-        there = valid[chosen].unsqueeze(1)
-        slopes[chosen] = (slope * there).sum((1, 2))
-        shares[chosen] = ((slope < _FLAT) & there).sum((1, 2)).float()
-    return slopes, shares
+def _bounded(waiting: _Waiting) -> Activation | None:
+    """Return the activation whose outputs these are, if it saturates."""
+    asked = waiting.record.activation.saturates and not waiting.is_input
+    return waiting.record.activation if asked else None
 
 
 def _input_of(args: tuple[Any, ...], output: Tensor) -> Tensor | None:
@@ -307,14 +297,3 @@ def _input_of(args: tuple[Any, ...], output: Tensor) -> Tensor | None:
     if source is None or source.shape != output.shape or not source.is_floating_point():
         return None
     return None if source.data_ptr() == output.data_ptr() else source
-
-
-def _slope(activation: Activation, output: Tensor) -> Tensor:
-    """Return the derivative over its maximum, from outputs of any shape."""
-    half = (activation.high - activation.low) / 2
-    centred = ((output - activation.low) / half - 1).clamp(-1, 1)
-    if activation.name.startswith("hard"):
-        return (centred.abs() < 1).float()
-    if activation.name == "softsign":
-        return (1 - centred.abs()).square()
-    return 1 - centred.square()
