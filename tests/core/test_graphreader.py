@@ -103,7 +103,8 @@ def test_what_is_read_from_the_graph_is_what_a_watched_pass_sees(
     lambda net, x: checkpoint(lambda h: F.relu(net.second(h)), x, use_reentrant=False),
     lambda net, x: torch.tanh((net.second if next(net.calls) % 2 else net.other)(x)),
     lambda net, x: F.relu(torch.ones(16, 6)) + x,
-], ids=["rectifier", "overwritten", "random", "cut off", "checkpoint", "another layer each time", "constant"])
+], ids=["rectifier", "overwritten", "random", "cut off", "checkpoint",
+        "another layer each time", "constant"])
 def test_passes_whose_graph_does_not_hold_all_are_watched(
     between: Callable[[Net, Tensor], Tensor], watched: list[int],
 ) -> None:
