@@ -19,9 +19,9 @@ left out when `torch-lr-finder` or `lightning` is not installed.
 
 The numbers of the probe were chosen on set-ups of their own, like those of
 `learning_rate_development.py` and `learning_rate_development_more.py` (other models, data and
-seeds); `--development` prints the table of those. The set-ups judged here served earlier versions
-of the probe to be checked on, and were seen while those were developed. `--held-out` prints the
-table of those in `learning_rate_held_out.py`, which nothing was chosen on.
+seeds); `--development` prints the table of those. The set-ups judged here served to check the probe
+on while it was developed. `--held-out` prints the table of those in `learning_rate_held_out.py`,
+which nothing was chosen on.
 """
 
 from __future__ import annotations
