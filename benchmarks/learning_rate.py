@@ -42,7 +42,7 @@ from typing import Any
 import torch
 
 from auditor.isolation import seeded
-from auditor.probe import Notebook, ProbeContext
+from auditor.probe import Notebook, Probe, ProbeContext
 from auditor.store import BatchStore
 from benchmarks.learning_rate_development import DEVELOPMENT
 from benchmarks.learning_rate_development_more import MORE
@@ -136,14 +136,20 @@ def ours(setup: Setup, seed: int, *, plan: str) -> tuple[float, int]:
     """Return the rate that the probe suggests and all the steps that it takes."""
     most: int = getattr(import_module("auditor.probes._rate_plan"), plan)
     probe: Any = import_module("auditor.probes.learning_rate").LearningRate
-    target = setup.target(user_lr=1e-3)
-    note = Notebook(probe.name, probe.yields)
-    store = BatchStore(target, seed)
-    probe(steps=most).run(ProbeContext(target=target, batches=store, note=note, seed=seed))
-    store.close()
+    note = noted(setup, seed, probe(steps=most))
     suggested = note.observation().value("suggested_lr")
     assert isinstance(suggested, float)
     return suggested, note.steps
+
+
+def noted(setup: Setup, seed: int, probe: Probe) -> Notebook:
+    """Return what a probe notes of a set-up whose rate is 1e-3."""
+    target = setup.target(user_lr=1e-3)
+    note = Notebook(probe.name, probe.yields)
+    store = BatchStore(target, seed)
+    probe.run(ProbeContext(target=target, batches=store, note=note, seed=seed))
+    store.close()
+    return note
 
 
 def finders() -> dict[str, Finder]:

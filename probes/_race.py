@@ -19,6 +19,7 @@ _CLOSE = 1.3
 _EXTENSIONS = 2
 # Go on from the heats, beside the user's rate and one below both.
 _LEADERS = 2
+# Late starters, at most: one, and its rate doubled three times.
 _LATE = 4
 # Rates whose loss is this close to the best, relative to the whole descent, are as good.
 _FLAT = 0.05
@@ -168,7 +169,9 @@ def _late_starters(
         best = min(late, key=lambda run: run.loss)
         leads = best.lr == lr and track.share_learned(best) >= _HARDLY
         lr = 2 * lr if leads else 0.0
-    return [run for run in late if track.share_learned(run) >= _HARDLY]
+    # What the clock has cut short shall not take the place of those that went the whole way.
+    return [run for run in late
+            if track.share_learned(run) >= _HARDLY and run.outcome != "out-of-time"]
 
 
 def _add_the_next_lower(track: Track, finalists: list[Run], plan: Plan) -> None:

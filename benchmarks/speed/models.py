@@ -129,6 +129,12 @@ class Setting:
             found.append((x.to(device), y.to(device)))
         return found
 
+    def data(self, count: int) -> tuple[Tensor, Tensor]:
+        """Return the samples of so many batches, and the labels of each."""
+        stored = self.batches(count, "cpu")
+        labels = [y.reshape(len(x), -1).squeeze(1) for x, y in stored]
+        return torch.cat([x for x, _ in stored]), torch.cat(labels)
+
 
 SETTINGS = {
     "mlp": Setting(mlp, 128, (784,)),
@@ -167,10 +173,7 @@ def cross_entropy(output: Tensor, y: Tensor) -> Tensor:
 def target(name: str, *, batches: int = 64, device: str = "cpu", **changes: Any) -> Target:
     """Return the setting as a target of an audit."""
     setting = SETTINGS[name]
-    stored = setting.batches(batches, "cpu")
-    xs = torch.cat([x for x, _ in stored])
-    ys = torch.cat([y.reshape(len(x), -1).squeeze(1) for x, y in stored])
-    data = TensorDataset(xs, ys)
+    data = TensorDataset(*setting.data(batches))
 
     return Target(
         name=name, file="", kind="loss", make_model=lambda: setting.make(True),

@@ -8,14 +8,9 @@ from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 
-import torch
 from auditor.probes.batch_size import BatchSize
-from torch import Tensor
 
-from auditor.probe import Notebook, ProbeContext
-from auditor.store import BatchStore
-
-from ..learning_rate import finders
+from ..learning_rate import finders, noted
 from ..learning_rate_peers import lightning_batch_size
 from ..learning_rate_setups import Setup, adam
 from .models import SETTINGS, cross_entropy
@@ -59,13 +54,8 @@ def _is_installed(module: str) -> bool:
 
 def _setup(name: str) -> Setup:
     setting = SETTINGS[name]
-
-    def data() -> tuple[Tensor, Tensor]:
-        stored = setting.batches(_BATCHES, "cpu")
-        xs = torch.cat([x for x, _ in stored])
-        return xs, torch.cat([y.reshape(len(x), -1).squeeze(1) for x, y in stored])
-
-    return Setup(name, partial(setting.make, True), data, cross_entropy, adam, setting.batch)
+    return Setup(name, partial(setting.make, True), partial(setting.data, _BATCHES), cross_entropy,
+                 adam, setting.batch)
 
 
 def _batch_sizes() -> dict[str, Callable[[Setup, int], tuple[float, int]]]:
@@ -80,11 +70,7 @@ def _batch_sizes() -> dict[str, Callable[[Setup, int], tuple[float, int]]]:
 
 
 def _ours(setup: Setup, seed: int) -> tuple[float, int]:
-    target = setup.target(user_lr=1e-3)
-    note = Notebook(BatchSize.name, BatchSize.yields)
-    store = BatchStore(target, seed)
-    BatchSize().run(ProbeContext(target=target, batches=store, note=note, seed=seed))
-    store.close()
+    note = noted(setup, seed, BatchSize())
     answer = note.observation().value("fastest_batch")
     assert isinstance(answer, (int, float))
     return answer, note.steps

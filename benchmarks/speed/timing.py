@@ -92,9 +92,8 @@ def alone(
             begin = now()
             call()
             times[-1].append(now() - begin)
-    usual, ratios = statistics.median(times[0]), sorted(times[1])
-    return Ratio(statistics.median(ratios) / usual, ratios[0] / usual, ratios[-1] / usual,
-                 1e3 * statistics.median(ratios), _FEW)
+    usual, (least, middle, most) = statistics.median(times[0]), sorted(times[1])
+    return Ratio(middle / usual, least / usual, most / usual, 1e3 * middle, _FEW)
 
 
 def _calls_of_a_block(step: Callable[[], None], now: Callable[[], float]) -> int:

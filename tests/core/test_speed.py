@@ -10,6 +10,7 @@ import pytest
 timing = pytest.importorskip("benchmarks.speed.timing", reason="lies beside the sources")
 scale = pytest.importorskip("benchmarks.speed.scale")
 models = pytest.importorskip("benchmarks.speed.models")
+peers = pytest.importorskip("benchmarks.speed.peers")
 
 
 def _busy(seconds: float) -> None:
@@ -25,6 +26,28 @@ def test_a_step_that_takes_half_as_long_again_is_found_to() -> None:
     assert found["longer"].median == pytest.approx(1.5, abs=0.15)
     assert found["plain again"].median == pytest.approx(1.0, abs=0.1)
     assert found["longer"].low <= found["longer"].median <= found["longer"].high
+
+
+def test_a_slow_step_is_timed_by_itself() -> None:
+    found = timing.alone(lambda: _busy(0.02), lambda: _busy(0.002))
+
+    assert found.median == pytest.approx(10, rel=0.2)
+    assert found.low <= found.median <= found.high
+
+
+def test_a_peer_that_fails_is_told_and_the_others_are_measured(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(training: object) -> None:
+        raise ValueError("no such layer")
+
+    monkeypatch.setattr(peers, "found", lambda: {
+        "broken": broken, "whole": lambda training: training.step})
+
+    steps, faults = peers.started(lambda: models.Training("mlp", functional=False))
+
+    assert list(steps) == ["whole"]
+    assert faults == {"broken": "ValueError: no such layer"}
 
 
 @pytest.mark.parametrize("name", ["mlp", "lenet", "gpt"])

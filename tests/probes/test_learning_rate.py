@@ -226,6 +226,18 @@ def test_rates_that_rise_before_they_fall_are_not_left_behind() -> None:
     assert 0.15 < float(_slow_start(lr=0.05).value("suggested_lr") or 0) < 0.5
 
 
+def test_no_rate_is_run_late_for_a_task_that_no_rate_learns() -> None:
+    g = torch.Generator().manual_seed(3)
+    x, y = torch.randn(1600, 20, generator=g), torch.randn(1600, 1, generator=g)
+
+    seen = observe("learning_rate", target(
+        lambda: nn.Sequential(nn.Linear(20, 32), nn.ReLU(), nn.Linear(32, 1)), x, y, nn.MSELoss(),
+        optimizer=torch.optim.SGD, lr=0.01, batch_size=64))
+
+    # Not even one of those that the heats dropped is suggested.
+    assert float(seen.value("suggested_lr") or 0) <= 0.05
+
+
 def test_groups_keep_their_ratio_in_every_run() -> None:
     def grouped(model: nn.Module) -> torch.optim.Optimizer:
         first, *rest = model.parameters()
