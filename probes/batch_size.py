@@ -36,6 +36,8 @@ _SLOWEST = 1.0
 _ROOM = 0.3
 # Larger batches, which take more memory, are timed while they promise this gain in throughput.
 _PROMISE = 1.25
+# A larger batch is tried where it brings this gain: as much as its rule asks for by default.
+_WORTHWHILE = 1.5
 _TRIED = ("scaling_lag", "scaling_lag_p", "scaling_steps", "warmup_pays_p")
 
 
@@ -62,7 +64,7 @@ class BatchSize:
         Quantity("scaled_lr", "", "rate for that size by the scaling rule"),
         Quantity("scaling_rule", "", "linear or square root", kind="text"),
         Quantity("scaling_tried", "", "that size was tried at the scaled rate, with and without "
-                 "warm-up; only where it is faster and below the noise scale", kind="flag"),
+                 "warm-up; only where it is much faster and below the noise scale", kind="flag"),
         Quantity("scaling_lag", "share", "what it then lacked of what the set size learned from "
                  "the same samples"),
         Quantity("scaling_lag_p", "", "probability of so large a lag by chance"),
@@ -89,12 +91,12 @@ class BatchSize:
             slope = _memory(context, bench, size)
             scale = _noise(context, bench, size)
             faster = _throughput(context, bench, size, slope)
-        # Beyond the noise scale no rule holds, and a batch that is no faster is not advised.
+        # Beyond the noise scale no rule holds, and a batch that is hardly faster is not advised.
         if faster is not None and scale > size:
             _scaling(context, size, *faster)
         else:
             context.note.measure("scaling_tried", False)
-            context.note.absent("no larger batch is faster and below the noise scale", *_TRIED)
+            context.note.absent("no larger batch is much faster and below the noise scale", *_TRIED)
 
 
 def _epoch(context: ProbeContext, size: int) -> None:
@@ -187,7 +189,7 @@ def _throughput(
     Larger ones than the set one are left out where they promise no gain.
 
     Returns:
-        A larger size that is faster, and its rate; None if there is none.
+        A larger size that is much faster, and its rate; None if there is none.
     """
     rows: list[tuple[int, float]] = []
     free = free_bytes(context.target.device) or 0
@@ -236,8 +238,9 @@ def _note_rows(
     larger = [(n, value) for n, value in rows if n >= size]
     top = max(value for _, value in larger)
     fastest = next(n for n, value in larger if value >= 0.9 * top)
+    gain = dict(rows)[fastest] / speed
     note.measure("fastest_batch", fastest)
-    note.measure("throughput_gain", dict(rows)[fastest] / speed)
+    note.measure("throughput_gain", gain)
     note.measure("scaling_rule", "linear" if linear else "square root")
     scaled_lr = _scaled(bench.lr, fastest / size, linear)
     note.measure("scaled_lr", scaled_lr)
@@ -248,7 +251,7 @@ def _note_rows(
         for n, value in rows
     ]
     note.table("batch_sizes", table)
-    return (fastest, scaled_lr) if fastest > size else None
+    return (fastest, scaled_lr) if gain > _WORTHWHILE else None
 
 
 def _scaling(context: ProbeContext, size: int, larger: int, lr: float) -> None:

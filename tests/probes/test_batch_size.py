@@ -156,6 +156,13 @@ def test_a_loss_that_compares_samples_has_no_noise_scale() -> None:
     assert "noise_scale" in found.absent
 
 
+@pytest.fixture
+def _a_step_takes_the_same_time_at_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What a machine really takes is not for tests.
+    monkeypatch.setattr(part_of_probes("batch_size"), "_seconds", lambda *_: 1e-3)
+
+
+@pytest.mark.usefixtures("_a_step_takes_the_same_time_at_any_size")
 def test_a_larger_batch_is_tried_on_the_same_samples() -> None:
     tried = observe("batch_size", target(
         linear, X, Y, nn.MSELoss(), lr=5e-3, optimizer=torch.optim.SGD, batch_size=8))
@@ -170,6 +177,21 @@ def test_a_larger_batch_is_tried_on_the_same_samples() -> None:
     assert number(tried, "scaling_lag") < 0.2
 
 
+@pytest.mark.parametrize("gain", [1.2, 1.7])
+def test_a_batch_that_is_hardly_faster_is_not_tried(
+    monkeypatch: pytest.MonkeyPatch, gain: float,
+) -> None:
+    monkeypatch.setattr(
+        part_of_probes("batch_size"), "_seconds",
+        lambda _, batch: max(len(batch[0]) / (8.0 * gain), 1.0))
+    tried = observe("batch_size", target(
+        linear, X, Y, nn.MSELoss(), lr=5e-3, optimizer=torch.optim.SGD, batch_size=8))
+
+    assert number(tried, "throughput_gain") == pytest.approx(gain)
+    assert tried.value("scaling_tried") is (gain > 1.5)
+
+
+@pytest.mark.usefixtures("_a_step_takes_the_same_time_at_any_size")
 def test_a_rule_that_does_not_hold_is_seen() -> None:
     # Eight times this rate lies beyond 2 / (largest curvature), about 1.
     edge = target(linear, X, Y, nn.MSELoss(), lr=0.2, optimizer=torch.optim.SGD, batch_size=8)
