@@ -192,6 +192,7 @@ def test_explain_prints_the_page_with_the_effective_limits() -> None:
     assert "Limits" in result.stdout
 
 
+@pytest.mark.sources
 @pytest.mark.skipif(not hasattr(signal, "SIGINT"), reason="needs signals")
 @pytest.mark.parametrize("in_process", ["", "1"])
 def test_an_interrupted_audit_still_writes_its_report(tmp_path: Path, in_process: str) -> None:

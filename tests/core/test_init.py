@@ -58,6 +58,7 @@ def defined(path: Path) -> set[str]:
     return names
 
 
+@pytest.mark.sources
 @pytest.mark.parametrize("style", STYLES)
 def test_the_target_file_of_every_style_audits(
     style: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,

@@ -49,6 +49,7 @@ def test_every_rule_is_a_test(project: Path) -> None:
     assert "Traceback" not in output and "pytest.py:" not in output.partition("short test")[0]
 
 
+@pytest.mark.sources
 def test_the_mark_selects_the_rules_alone(project: Path) -> None:
     (project / "test_other.py").write_text("def test_other():\n    assert False\n")
     code, output = run(project, "--audit", "net.py", "-m", "audit")
@@ -57,6 +58,7 @@ def test_the_mark_selects_the_rules_alone(project: Path) -> None:
     assert "1 deselected" in output
 
 
+@pytest.mark.sources
 def test_the_fixture_fails_at_findings_and_returns_the_report(project: Path) -> None:
     (project / "test_model.py").write_text(
         'def test_healthy(audit):\n    assert audit("net.py").verdict == "pass"\n'
@@ -88,6 +90,7 @@ def test_a_wrong_setting_is_an_error_of_usage(project: Path) -> None:
     assert "did you mean 'data'?" in output
 
 
+@pytest.mark.sources
 def test_a_target_that_cannot_run_fails_with_its_reason(project: Path) -> None:
     (project / "net.py").write_text("x = 1\n")
     code, output = run(project, "--audit", "net.py")

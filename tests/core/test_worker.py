@@ -123,11 +123,11 @@ threading.Thread(target=time.sleep, args=(10000,)).start()
 
 
 def test_a_target_that_hangs_in_spite_of_alarms_is_ended_with_its_line(tmp_path: Path) -> None:
-    impatient = "import auditor.supervisor as s\ns._LATE_SECONDS, s._LATE_SHARE = 5.0, 0.0\n"
+    impatient = "import auditor.supervisor as s\ns._LATE_SECONDS, s._LATE_SHARE = 3.0, 0.0\n"
     body = before_forward("while is_time(14) or os.path.getsize(COUNT) >= 14: time.sleep(0.5)")
     held = "signal.signal(signal.SIGALRM, lambda *_: None)\nsignal.signal = lambda *_: None\n"
 
-    result = audit(tmp_path, held + body, "--budget", "20s", program=impatient + MAIN)
+    result = audit(tmp_path, held + body, "--budget", "12s", program=impatient + MAIN)
 
     report = report_of(result)
     assert result.returncode == 3

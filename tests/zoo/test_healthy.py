@@ -10,12 +10,11 @@ from auditor import audit
 
 HEALTHY = Path(__file__).resolve().parents[2] / "benchmarks" / "accuracy" / "healthy"
 QUICK = (
-    "mlp_he_digits", "mlp_tanh_xavier", "cnn_groupnorm", "lstm_classifier", "autoencoder_conv",
-    "regression_diabetes", "frozen_backbone",
+    "mlp_he_digits", "mlp_tanh_xavier", "cnn_groupnorm", "lstm_classifier", "regression_diabetes",
 )
 SLOW = (
     "mlp_selu", "cnn_batchnorm_mnist", "resnet_zero_gamma", "transformer_prenorm", "hf_bert",
-    "hf_gpt2", "hf_vit", "gpt_tied",
+    "hf_gpt2", "hf_vit", "gpt_tied", "autoencoder_conv", "frozen_backbone",
 )
 
 
