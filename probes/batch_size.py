@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from auditor import batches, task
@@ -22,20 +20,14 @@ from ._noise_scale import GradientNoise, microbatches
 from ._norms import BatchNorm
 from ._samples import size_of
 from ._scaling import scaling_trial
+from ._throughput import fastest, of_size, throughputs
 
 _POINTS = 3
 _STEPS_BETWEEN = 15
 _MICRO, _MICRO_COUNT = 8, 24
 _MICRO_NORM = 16
-_FACTORS = (0.25, 0.5, 1, 2, 4, 8)
-_TIMED = 4
 # Batch normalisation takes no batch of one.
 _TINY = 2
-_SLOWEST = 1.0
-# Of the free memory that a timed batch may take.
-_ROOM = 0.3
-# Larger batches, which take more memory, are timed while they promise this gain in throughput.
-_PROMISE = 1.25
 # A larger batch is tried where it brings this gain: as much as its rule asks for by default.
 _WORTHWHILE = 1.5
 _TRIED = ("scaling_lag", "scaling_lag_p", "scaling_steps", "warmup_pays_p")
@@ -123,7 +115,7 @@ def _memory(context: ProbeContext, bench: Bench, size: int) -> float:
     """Measure what the set batch size takes; return the bytes of one more sample."""
     note, names = context.note, ("memory_share", "largest_batch")
     free = free_bytes(context.target.device)
-    small = [_of_size(context, n, size) for n in (_TINY, 2 * _TINY)]
+    small = [of_size(context, n, size) for n in (_TINY, 2 * _TINY)]
     if free is None or any(batch is None for batch in small):
         note.absent("the free memory is not known, or batches cannot be taken apart", *names)
         return 0.0
@@ -184,65 +176,19 @@ def _no_noise(context: ProbeContext, bench: Bench) -> str:
 def _throughput(
     context: ProbeContext, bench: Bench, size: int, slope: float,
 ) -> tuple[int, float] | None:
-    """Time steps of other batch sizes, smallest first, while memory and time allow.
-
-    Larger ones than the set one are left out where they promise no gain.
-
-    Returns:
-        A larger size that is much faster, and its rate; None if there is none.
-    """
-    rows: list[tuple[int, float]] = []
-    free = free_bytes(context.target.device) or 0
-    sizes = sorted({max(int(size * f), 1) for f in _FACTORS})
-    for wanted in sizes:
-        if wanted > size and _promised(rows, sizes[-1]) < _PROMISE:
-            break
-        batch = _of_size(context, wanted, size)
-        too_large = free and slope * wanted > _ROOM * free
-        if batch is None or too_large or context.seconds_left() < 0:
-            break
-        try:
-            seconds = _seconds(bench, batch)
-        except TargetError:
-            # Some models take no batch of one, or only the size that they were made for.
-            continue
-        rows.append((wanted, wanted / seconds))
-        context.note.steps += _TIMED
-        if seconds > _SLOWEST:
-            break
-    return _note_rows(context, bench, rows, size, slope)
-
-
-def _promised(rows: Sequence[tuple[int, float]], largest: int) -> float:
-    """Return the throughput at the largest size over the last one, by a straight line in time."""
-    if len(rows) < 2:
-        return math.inf
-    (before, _), (last, speed) = rows[-2:]
-    seconds = [n / value for n, value in rows[-2:]]
-    each = (seconds[1] - seconds[0]) / (last - before)
-    predicted = seconds[1] + each * (largest - last)
-    return largest / predicted / speed if predicted > 0 else math.inf
-
-
-def _note_rows(
-    context: ProbeContext, bench: Bench, rows: Sequence[tuple[int, float]], size: int,
-    slope: float,
-) -> tuple[int, float] | None:
-    note = context.note
+    """Return a larger size that is much faster, and its rate; None if there is none."""
+    note, rows = context.note, throughputs(context, bench, size, slope)
     speed = dict(rows).get(size)
     if not speed or len(rows) < 2:
         note.absent("batches of other sizes cannot be made", "fastest_batch", "throughput_gain")
         return None
-    linear = scales_linearly(bench.optimizer)
-    # The smallest size, from the set one on, that is nearly as fast as the fastest of these.
-    larger = [(n, value) for n, value in rows if n >= size]
-    top = max(value for _, value in larger)
-    fastest = next(n for n, value in larger if value >= 0.9 * top)
-    gain = dict(rows)[fastest] / speed
-    note.measure("fastest_batch", fastest)
+    larger = fastest(rows, size)
+    gain = dict(rows)[larger] / speed
+    note.measure("fastest_batch", larger)
     note.measure("throughput_gain", gain)
+    linear = scales_linearly(bench.optimizer)
+    scaled_lr = _scaled(bench.lr, larger / size, linear)
     note.measure("scaling_rule", "linear" if linear else "square root")
-    scaled_lr = _scaled(bench.lr, fastest / size, linear)
     note.measure("scaled_lr", scaled_lr)
     table: list[Json] = [
         {"batch_size": n, "samples_per_second": round(value, 1),
@@ -251,7 +197,7 @@ def _note_rows(
         for n, value in rows
     ]
     note.table("batch_sizes", table)
-    return (fastest, scaled_lr) if gain > _WORTHWHILE else None
+    return (larger, scaled_lr) if gain > _WORTHWHILE else None
 
 
 def _scaling(context: ProbeContext, size: int, larger: int, lr: float) -> None:
@@ -281,23 +227,3 @@ def _scaling(context: ProbeContext, size: int, larger: int, lr: float) -> None:
 
 def _scaled(lr: float, factor: float, linear: bool) -> float:
     return float(f"{lr * (factor if linear else math.sqrt(factor)):.2g}")
-
-
-def _of_size(context: ProbeContext, wanted: int, size: int) -> Any | None:
-    """Return a batch of a size, cut from or joined of the stored ones; None if impossible."""
-    read = context.batches.train(-(-wanted // size))
-    joined = batches.concatenate(read)
-    if joined is None or batches.length(joined) < wanted:
-        return None
-    return batches.select(joined, list(range(wanted)))
-
-
-def _seconds(bench: Bench, batch: Any) -> float:
-    """Return the shortest of a few timed steps."""
-    times = []
-    for _ in range(_TIMED):
-        copied = batches.private(batch)
-        begin = time.perf_counter()
-        bench.step(copied)
-        times.append(time.perf_counter() - begin)
-    return max(min(times), 1e-9)

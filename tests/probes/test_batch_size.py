@@ -159,7 +159,7 @@ def test_a_loss_that_compares_samples_has_no_noise_scale() -> None:
 @pytest.fixture
 def _a_step_takes_the_same_time_at_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
     # What a machine really takes is not for tests.
-    monkeypatch.setattr(part_of_probes("batch_size"), "_seconds", lambda *_: 1e-3)
+    monkeypatch.setattr(part_of_probes("_throughput"), "_seconds", lambda *_: 1e-3)
 
 
 @pytest.mark.usefixtures("_a_step_takes_the_same_time_at_any_size")
@@ -182,13 +182,30 @@ def test_a_batch_that_is_hardly_faster_is_not_tried(
     monkeypatch: pytest.MonkeyPatch, gain: float,
 ) -> None:
     monkeypatch.setattr(
-        part_of_probes("batch_size"), "_seconds",
+        part_of_probes("_throughput"), "_seconds",
         lambda _, batch: max(len(batch[0]) / (8.0 * gain), 1.0))
     tried = observe("batch_size", target(
         linear, X, Y, nn.MSELoss(), lr=5e-3, optimizer=torch.optim.SGD, batch_size=8))
 
     assert number(tried, "throughput_gain") == pytest.approx(gain)
     assert tried.value("scaling_tried") is (gain > 1.5)
+
+
+def test_a_machine_that_was_busy_for_a_while_is_no_gain(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+
+    def seconds(_: Bench, batch: list[Tensor]) -> float:
+        sizes.append(len(batch[0]))
+        return (3.0 if len(sizes) <= 3 else 1.0) * (0.1 + len(batch[0]) / 160)
+
+    monkeypatch.setattr(part_of_probes("_throughput"), "_seconds", seconds)
+    found = observe("batch_size", target(
+        linear, X, Y, nn.MSELoss(), lr=5e-3, optimizer=torch.optim.SGD, batch_size=8))
+    best = number(found, "fastest_batch")
+
+    assert sizes[:3] == [2, 4, 8]
+    assert number(found, "throughput_gain") == pytest.approx(
+        best / (0.1 + best / 160) / (8 / (0.1 + 8 / 160)))
 
 
 @pytest.mark.usefixtures("_a_step_takes_the_same_time_at_any_size")
