@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from auditor.lossvalue import BINARY_LOSSES, is_two_valued
+from auditor.losscall import LossCall
+from auditor.lossvalue import BINARY_LOSSES, CLASS_LOSSES, is_two_valued
 
 from ._evaluate import Evaluation
 from ._labels import labels_in
@@ -16,6 +18,8 @@ from ._samples import Samples
 _NEIGHBOURS = 5
 # Wider targets are pictures and signals, which a bottleneck may blur on purpose.
 _MOST_OUTPUTS = 16
+# Numbers that follow the data's so loosely are not those, on whatever scale.
+_RELATED = 0.5
 _SAMPLES = 4000
 _WIDEST = 4096
 # Validation rows whose distances are taken at once.
@@ -39,8 +43,39 @@ def neighbours_score(train: Samples, val: Samples, model: Evaluation) -> float |
     targets = [_comparable(s.target, model) for s in (train, val)]
     if not complete or not train.separate or targets[0] is None or targets[1] is None:
         return None
+    if any(_is_same(t, train.target) for t in inputs[0]):
+        # To give back what one is shown is easy for neighbours, not for a bottleneck.
+        return None
     return _score(inputs[0], targets[0], inputs[1], targets[1],
                   classes=model.score_name == "accuracy")
+
+
+def is_asked_for(target: Any, call: LossCall) -> bool:
+    """Tell whether a loss compares with the data's target, maybe by other names or in other units.
+
+    Not where the model draws what it has to predict (the noise of a diffusion model).
+
+    Args:
+        target: Of a batch, (N, ...); anything else tells nothing.
+        call: The loss on it.
+    """
+    if not isinstance(target, Tensor) or call.target is None:
+        return True
+    labels = labels_in(target), labels_in(call.target)
+    if call.name in CLASS_LOSSES | BINARY_LOSSES:
+        if labels[0] is None or labels[1] is None or labels[0].shape != labels[1].shape:
+            return True
+        pairs = torch.stack([labels[0], labels[1]], dim=1)
+        return len(torch.unique(pairs, dim=0)) == len(torch.unique(labels[0]))
+    if target.numel() != call.target.numel():
+        return False
+    both = torch.stack([target.flatten().double(), call.target.flatten().double()])
+    relation = float(torch.corrcoef(both)[0, 1])
+    return not abs(relation) < _RELATED
+
+
+def _is_same(one: Tensor, other: Tensor | None) -> bool:
+    return other is not None and one.shape == other.shape and torch.equal(one, other)
 
 
 def _comparable(target: Tensor | None, model: Evaluation) -> Tensor | None:

@@ -21,7 +21,7 @@ from ._fit_quantities import QUANTITIES, VALIDATION
 from ._fit_run import EVALUATIONS, MOST_BATCHES, FitRun, epochs, some, trained
 from ._gradient_shares import gradient_shares
 from ._samples import drawing, training_samples, validation_samples
-from ._simple import neighbours_score
+from ._simple import is_asked_for, neighbours_score
 
 _STEPS = 400
 # What the evaluations may cost, in training steps of three forward passes.
@@ -78,7 +78,7 @@ class Fit:
         _note_run(context, run, epoch, seen)
         if held:
             _note_validation(context, run, epoch)
-            _note_neighbours(context, run)
+            _note_neighbours(context, run, seen)
         else:
             context.note.absent("there are no validation data", *VALIDATION)
 
@@ -210,12 +210,14 @@ def _in_nats(found: Evaluation) -> bool:
     return bool(found.loss_names) and found.loss_names <= _LIKELIHOODS
 
 
-def _note_neighbours(context: ProbeContext, run: FitRun) -> None:
+def _note_neighbours(context: ProbeContext, run: FitRun, seen: Sequence[Any]) -> None:
     """Measure by how much nearest neighbours beat the model on the validation samples, if any."""
     note, last = context.note, run.val[-1]
     train, val = training_samples(context), validation_samples(context)
-    found = None
-    if val is not None and last.score_name:
+    calls = run.train[-1].calls
+    found, asked = None, all(is_asked_for(batches.split(batch).target, call)
+                             for batch, call in zip(seen, calls[:1], strict=False))
+    if val is not None and last.score_name and asked:
         found = neighbours_score(train, val, last)
     if found is None or drawing(context.batches.training_pass.loader) == "by its own sampler":
         note.measure("neighbours_asked", False)

@@ -134,31 +134,6 @@ def test_without_validation_data_nothing_is_said_of_them() -> None:
     assert number(found, "fit_level") < 1
 
 
-class Squeezed(nn.Module):
-    """Two units where twenty features matter."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.net = nn.Sequential(nn.Linear(FEATURES, 1), nn.ReLU(), nn.Linear(1, CLASSES))
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.net(x)
-        return out
-
-
-def test_neighbours_lead_where_the_model_is_too_small() -> None:
-    g = torch.Generator().manual_seed(0)
-    centres = 3 * torch.randn(CLASSES, FEATURES, generator=g)
-    y = torch.randint(0, CLASSES, (1200,), generator=g)
-    x = centres[y] + torch.randn(1200, FEATURES, generator=g)
-    small, fitting = (
-        observe("fit", target(make, x[:900], y[:900], lr=1e-2, val=(x[900:], y[900:])))
-        for make in (Squeezed, mlp))
-
-    assert number(small, "neighbours_lead") > 0.1
-    assert number(fitting, "neighbours_lead") < 0.05
-
-
 def test_a_model_that_learns_nothing_is_seen_where_no_neighbours_can_be_asked() -> None:
     g = torch.Generator().manual_seed(0)
     x, y = torch.randn(1200, FEATURES, generator=g), torch.randint(0, 3, (1200,), generator=g)
@@ -181,23 +156,6 @@ def test_a_model_that_learns_nothing_is_seen_where_no_neighbours_can_be_asked() 
     assert number(observation, "fit_level") > 0.995
     assert number(observation, "fit_steps") >= 300
     assert "neighbours_score" not in {m.name for m in observation.measurements}
-
-
-@pytest.mark.parametrize("loss_fn", [nn.BCEWithLogitsLoss(), nn.MSELoss()])
-def test_neighbours_are_asked_about_several_labels_and_numbers(loss_fn: nn.Module) -> None:
-    g = torch.Generator().manual_seed(0)
-    centres = 3 * torch.randn(8, FEATURES, generator=g)
-    which = torch.randint(0, 8, (1200,), generator=g)
-    x = centres[which] + torch.randn(1200, FEATURES, generator=g)
-    # Three bits of the cluster's number, in another order than the clusters lie in space.
-    y = torch.stack([which % 2, which // 2 % 2, which // 4], dim=1).float()
-
-    observation = observe("fit", target(
-        lambda: nn.Sequential(nn.Linear(FEATURES, 1), nn.ReLU(), nn.Linear(1, 3)),
-        x[:900], y[:900], loss_fn, lr=1e-2, val=(x[900:], y[900:])))
-
-    assert number(observation, "neighbours_score") > 0.9
-    assert number(observation, "neighbours_lead") > 0.1
 
 
 def test_a_loss_that_is_multiplied_is_measured_in_its_own_units() -> None:
