@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from auditor import batches
+from auditor.fields import FEATURES, numbers_in, with_fields
 
 _IMAGE_CHANNELS = (1, 2, 3, 4)
 
@@ -57,3 +58,29 @@ def standardising(inputs: Sequence[Tensor | None]) -> Callable[[Any], Any]:
         return batches.map_tensors(batch, scaled)
 
     return change
+
+
+def standardising_fields(read: Sequence[Any]) -> Callable[[Any], Any] | None:
+    """Return the same change for batches that are objects with fields; None if none has features.
+
+    Args:
+        read: Some of the batches.
+    """
+    columns: dict[str, list[Tensor]] = {}
+    for batch in read:
+        for name, tensor in numbers_in(batch).items():
+            if name in FEATURES and tensor.dim() > 1:
+                columns.setdefault(name, []).append(tensor)
+    found = {name: moments(torch.cat(column)) for name, column in columns.items()
+             if len({tensor.shape[1:] for tensor in column}) == 1}
+
+    def change(batch: Any) -> Any:
+        scaled = {}
+        for name, tensor in numbers_in(batch).items():
+            pair = found.get(name)
+            if pair is not None:
+                mean, std = (value.to(tensor.device) for value in pair)
+                scaled[name] = (tensor - mean) / std
+        return with_fields(batch, scaled)
+
+    return change if found else None

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from auditor import batches, task
 from auditor.errors import TargetError
+from auditor.fields import numbers_in
 from auditor.isolation import seeded
 from auditor.losscall import LossCall, LossCalls
 from auditor.probe import ProbeContext
@@ -63,7 +64,7 @@ def first_look(context: ProbeContext, samples: Samples) -> FirstLook:
 
 
 def _pass(bench: Bench, batch: object, calls: LossCalls, received: Received) -> str:
-    received.begin(batches.split(batch).inputs)
+    received.begin([*batches.split(batch).inputs, *numbers_in(batch).values()])
     try:
         with watching(bench.model, calls, received, everything=True):
             bench.loss(batch)
@@ -93,10 +94,11 @@ def non_finite(samples: Samples) -> NonFinite:
     """Count NaN and infinities in inputs and targets; masks of zeros and -inf do not count."""
     count, where, first = 0, "", None
     before = 0
-    for batch, size in zip(samples.batches, samples.sizes, strict=True):
+    for number, (batch, size) in enumerate(zip(samples.batches, samples.sizes, strict=True)):
         parts = batches.split(batch)
         named = [(f"input {i}" if len(parts.inputs) > 1 else "the input", t)
                  for i, t in enumerate(parts.inputs)]
+        named += [(f"field {name}", t) for name, t in numbers_in(batch).items()]
         named += [("the target", t) for t in tensors_in(parts.target)
                   if all(t is not seen for _, seen in named)]
         for name, tensor in named:
@@ -104,7 +106,10 @@ def non_finite(samples: Samples) -> NonFinite:
             if bad is None:
                 continue
             if not count:
-                first, where = batch, _where(name, bad, before)
+                # The rows of a field may be nodes.
+                row = (f"row {_row(bad)} of batch {number}" if name.startswith("field ")
+                       else f"sample {before + _row(bad)}")
+                first, where = batch, _where(name, bad, row)
             count += int(bad.sum())
         before += size
     return NonFinite(count, where, first)
@@ -133,15 +138,17 @@ def _bad(tensor: Tensor) -> Tensor | None:
     return None if is_mask else bad
 
 
-def _where(name: str, bad: Tensor, before: int) -> str:
-    indices = torch.nonzero(bad)
-    sample = before + int(indices[0, 0]) if bad.dim() else before
+def _row(bad: Tensor) -> int:
+    return int(torch.nonzero(bad)[0, 0]) if bad.dim() else 0
+
+
+def _where(name: str, bad: Tensor, row: str) -> str:
     if bad.dim() < 2:
-        return f"{name}, first in sample {sample}"
-    feature, values = torch.unique(indices[:, 1], return_counts=True)
+        return f"{name}, first in {row}"
+    feature, values = torch.unique(torch.nonzero(bad)[:, 1], return_counts=True)
     kind = "channel" if bad.dim() == 4 else "column" if bad.dim() == 2 else "position"
     worst = int(feature[values.argmax()])
-    return f"{kind} {worst} of {name}, first in sample {sample}"
+    return f"{kind} {worst} of {name}, first in {row}"
 
 
 def same_values(a: Tensor, b: Tensor) -> bool:

@@ -9,7 +9,7 @@ from auditor import batches
 from auditor.isolation import seeded
 from auditor.observation import Quantity
 from auditor.probe import Cost, NotApplicable, ProbeContext
-from auditor.standardising import standardising
+from auditor.standardising import standardising, standardising_fields
 from auditor.trial import Bench, Changes, TrialResult, run
 
 from ._samples import training_samples
@@ -51,7 +51,7 @@ class Standardised:
         if any(t is not None and t is batches.split(samples.batches[0]).target
                for t in batches.split(samples.batches[0]).inputs):
             raise NotApplicable("the target is the input: its scale would change the loss")
-        change = standardising(samples.inputs)
+        change = standardising_fields(samples.batches) or standardising(samples.inputs)
         logs = []
         for number in range(_SEEDS):
             pair = [_end(_trial(context, steps, number, changes))

@@ -9,7 +9,7 @@ import torch
 from auditor import batches
 from auditor.mending import with_batches
 from auditor.remedy import CannotMend, Case, Mended
-from auditor.standardising import moments, standardising
+from auditor.standardising import moments, standardising, standardising_fields
 
 # Means and deviations of that many batches are within a percent of those of the whole set.
 _BATCHES = 40
@@ -33,9 +33,11 @@ class Standardise:
             raise CannotMend("the target is the input: its scale would change the loss")
         columns = [list(column) for column in zip(*(part.inputs for part in parts), strict=False)]
         joined = [torch.cat(column) if _fits(column) else None for column in columns]
-        if not any(tensor is not None and moments(tensor) for tensor in joined):
-            raise CannotMend("the inputs are no numbers on a scale")
-        change = standardising(joined)
+        change = standardising_fields(read)
+        if change is None:
+            if not any(tensor is not None and moments(tensor) for tensor in joined):
+                raise CannotMend("the inputs are no numbers on a scale")
+            change = standardising(joined)
         return Mended(lambda target: with_batches(target, change))
 
 
