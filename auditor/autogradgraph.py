@@ -148,9 +148,11 @@ class AutogradGraph:
         return joins and node.name().startswith(_PRODUCTS)
 
     def _keeps_values(self, node: Node) -> bool:
-        # `1 + tanh(x)` before a product is still a gate (the tanh form of GELU).
+        # `1 + tanh(x)` before a product is still a gate (the tanh form of GELU), and so is
+        # `2 * sigmoid(x)`, whose mean is one.
         shifts = node.name().startswith("Add") and len(self.carrying(node)) == 1
-        return shifts or node in self._dropouts or node.name().startswith(_PARTS)
+        return (shifts or self.scales(node) or node in self._dropouts
+                or node.name().startswith(_PARTS))
 
     def _is_unary(self, node: Node) -> bool:
         return (len(self.carrying(node)) == 1 and node not in self._joins

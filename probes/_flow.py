@@ -80,6 +80,7 @@ class Flow:
         used: Bits of the sources that were an argument of any call.
         escaped: What left for Python or numpy.
         told: Bits of the sources of what Python was told of, to decide by.
+        derives: A derivative was taken on the way, behind which nothing is followed on purpose.
     """
 
     def __init__(self, sources: Sequence[Tensor]) -> None:
@@ -88,6 +89,7 @@ class Flow:
         self.used = 0
         self.escaped = _NOTHING
         self.told = 0
+        self.derives = False
         self._own: dict[int, int] = {}
         self._traces = WeakIdKeyDictionary()
         for index, source in enumerate(sources):
@@ -110,6 +112,7 @@ class Flow:
         """Hand the traces of the arguments on to the output."""
         name = getattr(call.function, "__name__", "")
         if name in _SHAPE_ONLY or name == _DERIVATIVE:
+            self.derives = self.derives or name == _DERIVATIVE
             return
         inputs = list(tensors_in((call.args, call.kwargs)))
         if name in _FIRST_ONLY:
@@ -166,6 +169,11 @@ class Flow:
                 if cuts >> index & 1 and cut.lost & bit:
                     return cut
         return None
+
+
+    def cut_of(self, bit: int) -> Cut | None:
+        """Return the first cut behind a source, wherever its values went after it."""
+        return next((cut for cut in self.cuts if cut.lost & bit), None)
 
 
 def _joined(traces: Sequence[_Trace]) -> _Trace:

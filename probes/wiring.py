@@ -163,6 +163,11 @@ class _Passes:
     def _note_fates(self, flow: Flow, loss: Tensor) -> None:
         behind = flow.of(loss)
         part = behind.values | flow.escaped.values
+        # Objects and functions of other libraries may carry values where nobody follows them:
+        # what they carry shows in gradients that come from nowhere.
+        lost = not flow.derives and any(
+            p.grad is not None and not part >> index & 1
+            for index, p in enumerate(self.parameters.values()))
         for index, (name, parameter) in enumerate(self.parameters.items()):
             fate = self.fates.get(name)
             bit = 1 << index
@@ -183,6 +188,9 @@ class _Passes:
                 # A head that nobody reads is no fault, unless a loss looks past it.
                 fate.cut += 1
                 fate.by, fate.place = flow.blind[0].by, flow.blind[0].place
+            elif lost and (cut := flow.cut_of(bit)) is not None:
+                fate.cut += 1
+                fate.by, fate.place = cut.by, cut.place
             elif flow.used & bit and (who := self.returned.dropped(name, part | flow.told)):
                 fate.cut, fate.dropped = fate.cut + 1, fate.dropped + 1
                 fate.by = _dropping(*who)

@@ -165,6 +165,30 @@ def test_a_gate_is_told_from_a_hidden_activation() -> None:
     assert calls["tanh"].hidden
 
 
+@pytest.mark.parametrize("joined", ["product", "einsum", "layer"])
+def test_a_gate_may_be_scaled(joined: str) -> None:
+    class Mixed(nn.Module):
+        """Residual streams, each with its own part of what the branch adds."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.g, self.branch = nn.Linear(4, 4), nn.Linear(4, 4)
+            self.after, self.out = nn.Linear(4, 4), nn.Linear(4, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            part = torch.sigmoid(self.g(x)) * 2
+            if joined == "layer":
+                return self.out(self.after(part))  # type: ignore[no-any-return]
+            if joined == "product":
+                return self.out(x + part * self.branch(x))  # type: ignore[no-any-return]
+            streams = torch.einsum("bs,bd->bsd", part, self.branch(x))
+            return self.out((x.unsqueeze(1) + streams).sum(dim=1))  # type: ignore[no-any-return]
+
+    calls = _graph(Mixed(), torch.randn(3, 4)).activations
+
+    assert [call.gates for call in calls] == [joined != "layer"]
+
+
 def test_an_activation_before_the_loss_is_not_hidden() -> None:
     graph = _graph(nn.Sequential(nn.Linear(4, 2), nn.Sigmoid()), torch.randn(3, 4))
 

@@ -132,6 +132,61 @@ def test_a_bias_that_a_derivative_does_not_depend_on_is_not_cut() -> None:
     assert lost == set()
 
 
+class Kernel(torch.autograd.Function):
+    """Of another library: what goes in and comes out of it cannot be followed."""
+
+    @staticmethod
+    def forward(ctx: Any, h: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(h, weight)
+        return h @ weight
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, Tensor]:
+        h, weight = ctx.saved_tensors
+        return slopes[0] @ weight.T, h.T @ slopes[0]
+
+
+class WithKernel(Net):
+    def __init__(self, *, loses: bool) -> None:
+        super().__init__()
+        self.loses = loses
+        self.weight = nn.Parameter(0.1 * torch.randn(32, 3))
+        self.seen: list[Tensor] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.features(x)
+        # What is only logged is no cut.
+        self.seen = [h.detach().mean()]
+        out: Tensor = Kernel.apply(h.detach() if self.loses else h, self.weight)  # type: ignore[no-untyped-call]
+        return out
+
+
+@pytest.mark.parametrize("loses", [True, False])
+def test_a_cut_is_found_before_values_that_cannot_be_followed(loses: bool) -> None:
+    expected = (BODY, {"detach()"}) if loses else (set(), set())
+
+    assert cut(lambda: WithKernel(loses=loses)) == expected
+
+
+@pytest.mark.parametrize("logs", [True, False])
+def test_what_is_logged_beside_a_derivative_is_no_cut(logs: bool) -> None:
+    seen: list[Tensor] = []
+
+    def step(model: nn.Module, batch: Any) -> Tensor:
+        x = batch[0].requires_grad_()
+        energy = model(x)
+        if logs:
+            seen[:] = [energy.detach()]
+        (force,) = torch.autograd.grad(energy.sum(), x, create_graph=True)
+        penalty: Tensor = force.square().mean()
+        return penalty
+
+    lost, _ = cut(lambda: nn.Sequential(nn.Linear(20, 8), nn.Tanh(), nn.Linear(8, 1)),
+                  compute=WithTrainingStep(step))
+
+    assert lost == set()
+
+
 def test_frozen_parameters_are_not_judged() -> None:
     def make_model() -> nn.Module:
         model = WithoutGrad()
