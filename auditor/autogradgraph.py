@@ -63,9 +63,15 @@ class AutogradGraph:
                 return found
             node = found[0]
 
-    def multiplied(self, node: Node) -> bool:
-        """Tell whether a node's output is multiplied with another branch."""
-        return any(map(self._is_product, self._seen_through(node, self._keeps_values)))
+    def multiplied(self, node: Node, *, scaled: bool) -> bool:
+        """Tell whether a node's output is multiplied with another branch.
+
+        Args:
+            node: Of an activation.
+            scaled: A factor may stand between: `2 * sigmoid(x)` is a gate whose mean is one.
+        """
+        passes = self._is_scaled if scaled else self._keeps_values
+        return any(map(self._is_product, self._seen_through(node, passes)))
 
     def weighs(self, node: Node) -> bool:
         """Tell whether a node's output meets another branch in a product before any layer.
@@ -82,7 +88,7 @@ class AutogradGraph:
         for reader in self._seen_through(node, self._keeps_values):
             if self._is_product(reader):
                 for other in self.carrying(reader):
-                    while other.name().startswith(_PARTS) and len(self.carrying(other)) == 1:
+                    while self._is_scaled(other) and len(self.carrying(other)) == 1:
                         other = self.carrying(other)[0]
                     if other is not node:
                         yield other
@@ -148,11 +154,12 @@ class AutogradGraph:
         return joins and node.name().startswith(_PRODUCTS)
 
     def _keeps_values(self, node: Node) -> bool:
-        # `1 + tanh(x)` before a product is still a gate (the tanh form of GELU), and so is
-        # `2 * sigmoid(x)`, whose mean is one.
+        # `1 + tanh(x)` before a product is still a gate (the tanh form of GELU).
         shifts = node.name().startswith("Add") and len(self.carrying(node)) == 1
-        return (shifts or self.scales(node) or node in self._dropouts
-                or node.name().startswith(_PARTS))
+        return shifts or node in self._dropouts or node.name().startswith(_PARTS)
+
+    def _is_scaled(self, node: Node) -> bool:
+        return self._keeps_values(node) or self.scales(node)
 
     def _is_unary(self, node: Node) -> bool:
         return (len(self.carrying(node)) == 1 and node not in self._joins

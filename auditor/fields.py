@@ -6,29 +6,38 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from auditor import batches
 
 # What graph libraries call the numbers of nodes and edges. Other names may be those of targets.
-FEATURES = frozenset({"x", "edge_attr"})
+FEATURES = ("x", "edge_attr")
 
 
 def numbers_in(batch: Any) -> dict[str, Tensor]:
     """Return the float tensors of an object's fields by name; targets are left out.
 
-    Nothing of a batch that `batches.tensors_of` can take apart.
+    Nothing of a batch that `batches.tensors_of` can take apart. Fields are read as attributes:
+    to ask for an item may make one (`torch_geometric.data.HeteroData`).
     """
     if next(batches.tensors_of(batch), None) is not None:
         return {}
     try:
-        fields = dict(_fields(batch))
+        fields = {name: getattr(batch, name, None) for name in _names(batch)}
     except Exception:
         # A field of the user's that raises when it is read is no input.
         return {}
     return {name: value for name, value in fields.items()
             if isinstance(value, Tensor) and value.is_floating_point() and value.dim()
-            and name not in batches.TARGET_KEYS}
+            and value.layout is torch.strided and name not in batches.TARGET_KEYS}
+
+
+def features_of(batch: Any) -> dict[str, Tensor]:
+    """Return those fields that are features of nodes and edges, beside a target."""
+    fields = numbers_in(batch)
+    named = {name: fields[name] for name in FEATURES if name in fields and fields[name].dim() > 1}
+    return named if named and any(key in _names(batch) for key in batches.TARGET_KEYS) else {}
 
 
 def with_fields(batch: Any, fields: Mapping[str, Tensor]) -> Any:
@@ -39,8 +48,20 @@ def with_fields(batch: Any, fields: Mapping[str, Tensor]) -> Any:
     return changed
 
 
-def _fields(batch: Any) -> list[tuple[str, Any]]:
+def can_be_replaced(batch: Any, name: str) -> bool:
+    """Tell whether a copy takes another value of a field, and the original keeps its own."""
+    own = copy.deepcopy(batch)
+    before = getattr(own, name)
+    other = torch.zeros_like(before)
+    try:
+        changed = with_fields(own, {name: other})
+        return getattr(changed, name) is other and getattr(own, name) is before
+    except Exception:
+        # The user's object refuses: it may be frozen.
+        return False
+
+
+def _names(batch: Any) -> list[str]:
     keys = getattr(batch, "keys", None)
-    if callable(keys):
-        return [(str(key), batch[key]) for key in keys()]
-    return list(getattr(batch, "__dict__", {}).items())
+    names = keys() if callable(keys) else getattr(batch, "__dict__", {}) if keys is None else keys
+    return [name for name in names if isinstance(name, str)]

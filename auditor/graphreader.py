@@ -173,6 +173,11 @@ def _is_there(node: Node, attribute: str, tensor: object) -> bool:
             and kept.shape == tensor.shape and kept.data_ptr() == tensor.data_ptr())
 
 
+def leaves_of(loss: Tensor) -> set[int]:
+    """Return the ids of the leaves that the graph of a loss reaches."""
+    return {id(node.variable) for node in _nodes(loss) if type(node) is _LEAF}
+
+
 def _nodes(loss: Tensor) -> list[Node]:
     """Return the nodes of the graph below a loss, each after one that reads it."""
     order = [loss.grad_fn] if loss.grad_fn is not None else []

@@ -190,8 +190,10 @@ class LayerGraph:
                 self._connect(use, graph)
         for node, call in self._called.items():
             call.hidden = node in graph.feeding
-            gates = graph.weighs if call.activation.family == "softmax" else graph.multiplied
-            call.gates = gates(node) and not self._is_opened(node, graph)
+            opens = call.activation.family == "bounded" and call.activation.low >= 0
+            gates = (graph.weighs(node) if call.activation.family == "softmax"
+                     else graph.multiplied(node, scaled=opens))
+            call.gates = gates and not self._is_opened(node, graph)
             maker = self._maker(node, graph)
             if maker is not None and call.hidden and maker.taken_by is None:
                 maker.taken_by = call

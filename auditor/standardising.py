@@ -9,7 +9,12 @@ import torch
 from torch import Tensor
 
 from auditor import batches
-from auditor.fields import FEATURES, numbers_in, with_fields
+from auditor.fields import can_be_replaced, features_of, with_fields
+from auditor.isolation import seeded
+from auditor.losscall import LossCalls
+from auditor.recorder import watching
+from auditor.target import Target
+from auditor.trial import Bench
 
 _IMAGE_CHANNELS = (1, 2, 3, 4)
 
@@ -60,27 +65,55 @@ def standardising(inputs: Sequence[Tensor | None]) -> Callable[[Any], Any]:
     return change
 
 
-def standardising_fields(read: Sequence[Any]) -> Callable[[Any], Any] | None:
-    """Return the same change for batches that are objects with fields; None if none has features.
+def standardising_fields(
+    read: Sequence[Any], compared: Sequence[Tensor],
+) -> Callable[[Any], Any] | None:
+    """Return the same change for batches that are objects with features of nodes and edges.
 
     Args:
         read: Some of the batches.
+        compared: What the loss compares with on the first of them; to scale that would change the
+            loss.
+
+    Returns:
+        None where there is nothing to change, or the objects do not allow it.
     """
     columns: dict[str, list[Tensor]] = {}
     for batch in read:
-        for name, tensor in numbers_in(batch).items():
-            if name in FEATURES and tensor.dim() > 1:
-                columns.setdefault(name, []).append(tensor)
-    found = {name: moments(torch.cat(column)) for name, column in columns.items()
-             if len({tensor.shape[1:] for tensor in column}) == 1}
+        for name, tensor in features_of(batch).items():
+            columns.setdefault(name, []).append(tensor)
+    found = {}
+    for name, column in columns.items():
+        wanted = any(_same(column[0], other) for other in compared)
+        if not wanted and len({t.shape[1:] for t in column}) == 1 and can_be_replaced(
+                read[0], name):
+            found[name] = moments(torch.cat(column))
 
     def change(batch: Any) -> Any:
         scaled = {}
-        for name, tensor in numbers_in(batch).items():
+        for name, tensor in features_of(batch).items():
             pair = found.get(name)
             if pair is not None:
                 mean, std = (value.to(tensor.device) for value in pair)
                 scaled[name] = (tensor - mean) / std
         return with_fields(batch, scaled)
 
-    return change if found else None
+    return change if any(found.values()) else None
+
+
+def compared_with(target: Target, batch: Any, seed: int) -> list[Tensor]:
+    """Return what known losses compare with in one pass of a fresh model.
+
+    Raises:
+        TargetError: The user's code failed.
+    """
+    calls = LossCalls()
+    with seeded(seed):
+        bench = Bench(target)
+        with watching(bench.model, calls):
+            bench.loss(batches.private(batch))
+    return [call.target for call in calls.calls if call.target is not None]
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return one.shape == other.shape and torch.equal(one.to(other.device), other)

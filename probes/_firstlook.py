@@ -11,7 +11,7 @@ from torch import Tensor
 
 from auditor import batches, task
 from auditor.errors import TargetError
-from auditor.fields import numbers_in
+from auditor.fields import features_of, numbers_in
 from auditor.isolation import seeded
 from auditor.losscall import LossCall, LossCalls
 from auditor.probe import ProbeContext
@@ -64,7 +64,7 @@ def first_look(context: ProbeContext, samples: Samples) -> FirstLook:
 
 
 def _pass(bench: Bench, batch: object, calls: LossCalls, received: Received) -> str:
-    received.begin([*batches.split(batch).inputs, *numbers_in(batch).values()])
+    received.begin([*batches.split(batch).inputs, *features_of(batch).values()])
     try:
         with watching(bench.model, calls, received, everything=True):
             bench.loss(batch)

@@ -44,11 +44,13 @@ class Cut:
         lost: Bits of the sources whose gradient ends here.
         by: The call in words ("detach()", "torch.no_grad()").
         place: The user's line that made the call.
+        of_sources: Its arguments were the sources themselves: norms and averages of weights.
     """
 
     lost: int
     by: str
     place: Place | None
+    of_sources: bool = False
 
 
 class _Trace(NamedTuple):
@@ -90,6 +92,9 @@ class Flow:
         self.escaped = _NOTHING
         self.told = 0
         self.derives = False
+        # Cuts whose values became a single number, or left, and those that were computed with.
+        self._logged = 0
+        self._went_on = 0
         self._own: dict[int, int] = {}
         self._traces = WeakIdKeyDictionary()
         for index, source in enumerate(sources):
@@ -126,13 +131,18 @@ class Flow:
         if name in _TOLD:
             self.told |= trace.values
         if name in _EXITS:
-            self.escaped = _joined([self.escaped, self._cut(trace, call, name)])
+            self._logged |= trace.cuts
+            self.escaped = _joined([self.escaped, self._cut(trace, call, name, inputs)])
             return
         outputs = [call.args[0]] if name == "__setitem__" else list(tensors_in(call.output))
+        if all(tensor.numel() == 1 for tensor in outputs):
+            self._logged |= trace.cuts
+        else:
+            self._went_on |= trace.cuts
         floats = [tensor for tensor in outputs if tensor.is_floating_point()]
         loses = trace.live and floats and not any(tensor.requires_grad for tensor in floats)
         if loses or name.rstrip("_") in _FLAT:
-            trace = self._cut(trace, call, name)
+            trace = self._cut(trace, call, name, inputs)
         self._hand_on(trace, outputs, inputs)
 
     def _note_blind(self, call: Call, name: str) -> None:
@@ -151,7 +161,7 @@ class Flow:
             if id(tensor) not in self._own:
                 self._traces[tensor] = _joined(into)
 
-    def _cut(self, trace: _Trace, call: Call, name: str) -> _Trace:
+    def _cut(self, trace: _Trace, call: Call, name: str, inputs: Sequence[Tensor]) -> _Trace:
         if not trace.live:
             return trace
         known = functions.CUTS.get(call.function) if call.function else None
@@ -159,7 +169,8 @@ class Flow:
             by = "torch.no_grad()"
         else:
             by = known if known == ".data" else f"{known or name}()"
-        self.cuts.append(Cut(trace.live, by, place_of_caller()))
+        of_sources = all(id(tensor) in self._own for tensor in inputs)
+        self.cuts.append(Cut(trace.live, by, place_of_caller(), of_sources))
         return _Trace(trace.values, 0, trace.cuts | 1 << (len(self.cuts) - 1))
 
     def cut_before(self, value: Any, bit: int) -> Cut | None:
@@ -172,8 +183,14 @@ class Flow:
 
 
     def cut_of(self, bit: int) -> Cut | None:
-        """Return the first cut behind a source, wherever its values went after it."""
-        return next((cut for cut in self.cuts if cut.lost & bit), None)
+        """Return the last cut behind a source whose values may have gone on to the loss unseen.
+
+        What is only logged becomes a single number.
+        """
+        found = [cut for index, cut in enumerate(self.cuts)
+                 if cut.lost & bit and not cut.of_sources
+                 and not (self._logged & ~self._went_on) >> index & 1]
+        return found[-1] if found else None
 
 
 def _joined(traces: Sequence[_Trace]) -> _Trace:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from auditor import batches
+from auditor.fields import features_of
 from auditor.isolation import seeded
 from auditor.observation import Quantity
 from auditor.probe import Cost, NotApplicable, ProbeContext
-from auditor.standardising import standardising, standardising_fields
+from auditor.standardising import compared_with, standardising, standardising_fields
 from auditor.trial import Bench, Changes, TrialResult, run
 
-from ._samples import training_samples
+from ._samples import Samples, training_samples
 
 _SEEDS = 3
 _STEPS = 30
@@ -51,7 +53,7 @@ class Standardised:
         if any(t is not None and t is batches.split(samples.batches[0]).target
                for t in batches.split(samples.batches[0]).inputs):
             raise NotApplicable("the target is the input: its scale would change the loss")
-        change = standardising_fields(samples.batches) or standardising(samples.inputs)
+        change = self._change(context, samples)
         logs = []
         for number in range(_SEEDS):
             pair = [_end(_trial(context, steps, number, changes))
@@ -60,6 +62,18 @@ class Standardised:
         context.note.measure(
             "standardised_loss_ratio", math.exp(sum(logs) / len(logs)), samples=_SEEDS)
         context.note.measure("standardised_wins", sum(log < 0 for log in logs) / len(logs))
+
+
+    @staticmethod
+    def _change(context: ProbeContext, samples: Samples) -> Callable[[Any], Any]:
+        first = samples.batches[0]
+        if not features_of(first):
+            return standardising(samples.inputs)
+        change = standardising_fields(
+            samples.batches, compared_with(context.target, first, context.seed))
+        if change is None:
+            raise NotApplicable("the features cannot be changed, or the loss compares with them")
+        return change
 
 
 def _check(context: ProbeContext) -> None:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from auditor import batches
+from auditor.graphreader import leaves_of
 from auditor.isolation import seeded
 from auditor.observation import Quantity
 from auditor.probe import Cost, ProbeContext
@@ -164,9 +165,10 @@ class _Passes:
         behind = flow.of(loss)
         part = behind.values | flow.escaped.values
         # Objects and functions of other libraries may carry values where nobody follows them:
-        # what they carry shows in gradients that come from nowhere.
+        # the graph of the loss then reaches parameters from which nothing was seen to come.
+        reached = leaves_of(loss)
         lost = not flow.derives and any(
-            p.grad is not None and not part >> index & 1
+            id(p) in reached and not part >> index & 1
             for index, p in enumerate(self.parameters.values()))
         for index, (name, parameter) in enumerate(self.parameters.items()):
             fate = self.fates.get(name)

@@ -7,9 +7,15 @@ from typing import ClassVar
 import torch
 
 from auditor import batches
+from auditor.fields import features_of
 from auditor.mending import with_batches
 from auditor.remedy import CannotMend, Case, Mended
-from auditor.standardising import moments, standardising, standardising_fields
+from auditor.standardising import (
+    compared_with,
+    moments,
+    standardising,
+    standardising_fields,
+)
 
 # Means and deviations of that many batches are within a percent of those of the whole set.
 _BATCHES = 40
@@ -33,7 +39,10 @@ class Standardise:
             raise CannotMend("the target is the input: its scale would change the loss")
         columns = [list(column) for column in zip(*(part.inputs for part in parts), strict=False)]
         joined = [torch.cat(column) if _fits(column) else None for column in columns]
-        change = standardising_fields(read)
+        change = None
+        if features_of(read[0]):
+            change = standardising_fields(
+                read, compared_with(case.target, read[0], case.seed))
         if change is None:
             if not any(tensor is not None and moments(tensor) for tensor in joined):
                 raise CannotMend("the inputs are no numbers on a scale")

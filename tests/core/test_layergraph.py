@@ -109,8 +109,11 @@ def test_a_normalisation_and_a_residual_sum_cut_the_stretch() -> None:
     assert layers["b"].ends == "residual"
 
 
+@pytest.mark.parametrize("factor", [1, 2])
 @pytest.mark.parametrize(("activation", "is_gate"), [(torch.tanh, False), (torch.sigmoid, True)])
-def test_a_tanh_that_a_sigmoid_lets_through_is_no_gate(activation: Any, is_gate: bool) -> None:
+def test_a_tanh_that_a_sigmoid_lets_through_is_no_gate(
+    activation: Any, is_gate: bool, factor: int,
+) -> None:
     class Highway(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -118,7 +121,8 @@ def test_a_tanh_that_a_sigmoid_lets_through_is_no_gate(activation: Any, is_gate:
 
         def forward(self, x: Tensor) -> Tensor:
             gate = torch.sigmoid(self.g(x))
-            return self.out(gate * activation(self.a(x)) + (1 - gate) * x)  # type: ignore[no-any-return]
+            scaled = factor * gate if factor > 1 else gate
+            return self.out(scaled * activation(self.a(x)) + (1 - gate) * x)  # type: ignore[no-any-return]
 
     calls = _graph(Highway(), torch.randn(3, 4)).activations
 

@@ -13,7 +13,7 @@ from builders import observe, target
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
-from auditor.fields import numbers_in
+from auditor.fields import features_of, numbers_in
 from auditor.observation import Observation
 from auditor.standardising import standardising_fields
 from auditor.target import Target, WithTrainingStep
@@ -53,7 +53,7 @@ class Keyed:
         self._store[name] = value
 
     def __deepcopy__(self, memo: object) -> Keyed:
-        return Keyed(**copy.deepcopy(self._store))
+        return type(self)(**copy.deepcopy(self._store))
 
 
 class Unwilling:
@@ -117,7 +117,7 @@ def test_the_scale_of_a_field_is_seen_and_tried(kind: Callable[..., Any]) -> Non
 def test_features_are_standardised_in_copies(kind: Callable[..., Any]) -> None:
     read = graphs(kind, far_out)
     before = read[0].x.clone()
-    change = standardising_fields(read)
+    change = standardising_fields(read, [read[0].y])
     assert change is not None
     changed = torch.cat([change(batch).x for batch in read])
 
@@ -130,8 +130,58 @@ def test_features_are_standardised_in_copies(kind: Callable[..., Any]) -> None:
 def test_only_features_are_standardised() -> None:
     energies = [Plain(energy=torch.randn(4, 1) * 1000) for _ in range(3)]
 
-    assert standardising_fields(energies) is None
-    assert standardising_fields([(torch.randn(4, 2), torch.zeros(4))]) is None
+    assert standardising_fields(energies, []) is None
+    assert standardising_fields([(torch.randn(4, 2), torch.zeros(4))], []) is None
+
+
+def test_what_the_loss_compares_with_is_not_scaled() -> None:
+    read = graphs(Plain, far_out)
+
+    assert standardising_fields(read, [read[0].x]) is None
+    assert standardising_fields(read, [read[0].x[:5]]) is not None
+
+
+class Frozen(Plain):
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError("frozen")
+
+
+class Shared(Keyed):
+    """A shallow copy has the store of the original."""
+
+    def __copy__(self) -> Shared:
+        copied = Shared.__new__(Shared)
+        copied.__dict__["_store"] = self._store
+        return copied
+
+
+@pytest.mark.parametrize("kind", [Frozen, Shared])
+def test_objects_that_do_not_take_other_values_are_left_alone(kind: Callable[..., Any]) -> None:
+    read = graphs(kind, far_out)
+    before = read[0].x.clone()
+
+    assert standardising_fields(read, []) is None
+    assert torch.equal(read[0].x, before)
+
+
+def test_nothing_is_made_by_looking() -> None:
+    class Typed(Keyed):
+        """Items are types of nodes, and those that are asked for are made."""
+
+        def __getitem__(self, name: str) -> Tensor:
+            return self._store.setdefault(f"made {name}", torch.zeros(1))  # type: ignore[no-any-return]
+
+    batch = graphs(Typed, lambda x: x)[0]
+
+    assert list(numbers_in(batch)) == ["x"]
+    assert set(batch.keys()) == {"x", "y", "ends"}
+
+
+def test_sparse_fields_are_left_out() -> None:
+    batch = Plain(x=torch.eye(3).to_sparse(), edge_attr=torch.randn(4, 2), y=torch.zeros(3))
+
+    assert list(features_of(batch)) == ["edge_attr"]
+    assert list(features_of(Plain(edge_attr=torch.randn(4, 2)))) == []
 
 
 def test_a_field_that_is_no_number_is_named() -> None:
