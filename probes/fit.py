@@ -214,9 +214,8 @@ def _note_neighbours(context: ProbeContext, run: FitRun, seen: Sequence[Any]) ->
     """Measure by how much nearest neighbours beat the model on the validation samples, if any."""
     note, last = context.note, run.val[-1]
     train, val = training_samples(context), validation_samples(context)
-    calls = run.train[-1].calls
-    found, asked = None, all(is_asked_for(batches.split(batch).target, call)
-                             for batch, call in zip(seen, calls[:1], strict=False))
+    calls, found = run.train[-1].calls, None
+    asked = not calls or is_asked_for(batches.split(seen[0]).target, calls[0])
     if val is not None and last.score_name and asked:
         found = neighbours_score(train, val, last)
     if found is None or drawing(context.batches.training_pass.loader) == "by its own sampler":

@@ -6,24 +6,21 @@ from typing import Any
 
 import pytest
 import torch
-from builders import observe, target
+from builders import observe, part_of_probes, target
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
+from auditor.losscall import LossCall
 from auditor.observation import Observation
 from auditor.target import WithTrainingStep
 
 FEATURES, CLASSES, FEW = 20, 4, 6
 
+is_asked_for = part_of_probes("_simple").is_asked_for
+
 
 def mlp() -> nn.Module:
     return nn.Sequential(nn.Linear(FEATURES, 64), nn.ReLU(), nn.Linear(64, CLASSES))
-
-
-def data(samples: int) -> tuple[Tensor, Tensor]:
-    g = torch.Generator().manual_seed(samples)
-    return (torch.randn(samples, FEATURES, generator=g),
-            torch.randint(0, CLASSES, (samples,), generator=g))
 
 
 def number(observation: Observation, name: str) -> float:
@@ -77,60 +74,67 @@ def test_neighbours_are_asked_about_several_labels_and_numbers(loss_fn: nn.Modul
 class Noisy(nn.Module):
     """Predicts the noise of a noisy input, or the input itself."""
 
-    def __init__(self, *, of_noise: bool) -> None:
+    def __init__(self, wanted: str) -> None:
         super().__init__()
-        self.of_noise = of_noise
+        self.wanted = wanted
         self.net = nn.Sequential(nn.Linear(FEW, 32), nn.ReLU(), nn.Linear(32, FEW))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         noise = torch.randn_like(x)
-        return self.net(x + noise), noise if self.of_noise else x
+        return self.net(x + noise), noise if self.wanted == "noise" else x
 
 
-@pytest.mark.parametrize(("of_noise", "batch_holds"), [
-    (True, "numbers"), (True, "a class"), (True, "the input"), (False, "the input"),
+@pytest.mark.parametrize(("wanted", "batch_holds"), [
+    ("noise", "a class"), ("noise", "the input"), ("input", "the input"),
 ])
 def test_neighbours_are_not_asked_about_what_the_loss_does_not_compare_with(
-    of_noise: bool, batch_holds: str,
+    wanted: str, batch_holds: str,
 ) -> None:
     x = torch.randn(240, FEW, generator=torch.Generator().manual_seed(0))
-    held = {"numbers": x**2, "a class": (x[:, 0] > 0).long(), "the input": x}[batch_holds]
+    held = {"a class": (x[:, 0] > 0).long(), "the input": x}[batch_holds]
 
     def step(model: nn.Module, batch: Any) -> Tensor:
-        said, wanted = model(batch[0])
-        return F.mse_loss(said, wanted)
+        said, target_of_loss = model(batch[0])
+        return F.mse_loss(said, target_of_loss)
 
     observation = observe("fit", target(
-        lambda: Noisy(of_noise=of_noise), x[:160], held[:160], val=(x[160:], held[160:]),
+        lambda: Noisy(wanted), x[:160], held[:160], val=(x[160:], held[160:]),
         compute=WithTrainingStep(step)))
 
     assert observation.value("neighbours_asked") is False
     assert number(observation, "fit_steps") > 0
 
 
-@pytest.mark.parametrize("units", [lambda y: y, lambda y: -3 * y + 1, torch.exp])
-def test_neighbours_are_asked_about_targets_in_other_units(units: Any) -> None:
-    x = torch.randn(240, 2, generator=torch.Generator().manual_seed(0))
-    y = x.sum(dim=1, keepdim=True) / 2
-
-    def step(model: nn.Module, batch: Any) -> Tensor:
-        return F.mse_loss(model(batch[0]), units(batch[1]))
-
-    observation = observe("fit", target(
-        lambda: nn.Linear(2, 1), x[:160], y[:160], val=(x[160:], y[160:]),
-        compute=WithTrainingStep(step)))
-
-    assert observation.value("neighbours_asked") is True
+def call(name: str, target_of_loss: Tensor) -> LossCall:
+    return LossCall(name, torch.zeros(1), target_of_loss, {}, None, raised=False, in_model=False)
 
 
-def test_neighbours_are_asked_about_classes_by_other_names_but_not_about_drawn_ones() -> None:
-    def step(rename: Any) -> WithTrainingStep:
-        return WithTrainingStep(lambda model, batch: F.cross_entropy(
-            model(batch[0]), rename(batch[1])))
+NOISE = torch.randn(200, 3, generator=torch.Generator().manual_seed(1))
+NUMBERS = torch.randn(200, 3, generator=torch.Generator().manual_seed(2))
 
-    renamed, drawn = (
-        observe("fit", target(mlp, *data(160), val=data(80), compute=step(rename)))
-        for rename in (lambda y: CLASSES - 1 - y, lambda y: torch.randint_like(y, CLASSES)))
 
-    assert renamed.value("neighbours_asked") is True
-    assert drawn.value("neighbours_asked") is False
+@pytest.mark.parametrize("units", [
+    lambda y: y, lambda y: -3 * y + 1, lambda y: (5 * y).exp(), lambda y: y[:50],
+    lambda y: y * torch.tensor([1.0, 1e-3, 10.0]) + torch.tensor([0.0, 1000.0, 0.0]),
+    lambda y: torch.zeros_like(y), lambda y: y.unsqueeze(1), lambda y: y.to_sparse(),
+])
+def test_numbers_in_other_units_are_the_datas(units: Any) -> None:
+    assert is_asked_for(NUMBERS, call("mse_loss", units(NUMBERS)))
+
+
+@pytest.mark.parametrize("other", [NOISE, NUMBERS - NOISE, torch.cat([NUMBERS, NUMBERS])])
+def test_other_numbers_are_not_the_datas(other: Tensor) -> None:
+    assert not is_asked_for(NUMBERS, call("mse_loss", other))
+
+
+def test_classes_may_have_other_names_but_are_not_drawn() -> None:
+    y = torch.arange(200) % CLASSES
+
+    assert is_asked_for(y, call("cross_entropy", CLASSES - 1 - y))
+    assert is_asked_for(F.one_hot(y), call("cross_entropy", y))
+    assert not is_asked_for(y, call("cross_entropy", y[torch.randperm(200)]))
+
+
+@pytest.mark.parametrize("unknown", [None, ["a"], torch.eye(3).to_sparse()])
+def test_what_cannot_be_compared_tells_nothing(unknown: Any) -> None:
+    assert is_asked_for(unknown, call("mse_loss", NUMBERS))
