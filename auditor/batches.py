@@ -124,17 +124,30 @@ def length(batch: Any) -> int:
 def select(batch: Any, samples: Sequence[int] | Tensor) -> Any:
     """Return the batch with only the given samples, in that order.
 
-    Tensors and lists whose first dimension is not the number of samples are kept whole.
+    Tensors and lists whose first dimension is not the number of samples are kept whole, but for
+    rows of numbers that hold the samples one behind the other, each as long as another tensor says
+    (the targets of CTC).
     """
     index = torch.as_tensor(samples)
     count = length(batch)
+    lengths = _lengths(batch, count)
 
     def choose(tensor: Tensor) -> Tensor:
         if tensor.dim() and tensor.shape[0] == count:
             return tensor[index.to(tensor.device)]
+        if tensor.dim() == 1 and tensor.shape[0] in lengths:
+            parts = tensor.split(lengths[tensor.shape[0]])
+            return torch.cat([tensor[:0], *(parts[sample] for sample in index.tolist())])
         return tensor
 
     return _choose_lists(map_tensors(batch, choose), index.tolist(), count)
+
+
+def _lengths(batch: Any, count: int) -> dict[int, list[int]]:
+    """Return what may be the lengths of the samples, by their sum."""
+    whole = [t for t in tensors_of(batch)
+             if t.shape == (count,) and t.dtype in (torch.int32, torch.int64)]
+    return {int(t.sum()): t.tolist() for t in whole if count > 1 and int(t.min()) >= 0}
 
 
 def concatenate(batches: Sequence[Any]) -> Any | None:

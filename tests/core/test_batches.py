@@ -186,3 +186,20 @@ def test_a_batch_of_a_tokenizer_is_a_mapping() -> None:
 
     assert type(chosen) is transformers.BatchEncoding and chosen["input_ids"].tolist() == [3]
     assert set(batches.split(batch).kwargs) == {"input_ids"}
+
+
+def test_samples_that_stand_one_behind_the_other_are_chosen_by_their_lengths() -> None:
+    sounds, steps = torch.randn(3, 5, 2), torch.tensor([5, 4, 5])
+    letters, sizes = torch.arange(6), torch.tensor([1, 3, 2])
+
+    chosen = batches.select((sounds, steps, letters, sizes), [2, 0])
+
+    assert torch.equal(chosen[0], sounds[[2, 0]])
+    assert chosen[2].tolist() == [4, 5, 0] and chosen[3].tolist() == [2, 1]
+
+
+@pytest.mark.parametrize("kept", [torch.arange(7), torch.randn(6, 2), torch.tensor(6.0)])
+def test_other_tensors_are_kept_whole(kept: Tensor) -> None:
+    sounds, sizes = torch.randn(3, 5), torch.tensor([1, 3, 2])
+
+    assert torch.equal(batches.select((sounds, kept, sizes), [1])[1], kept)
