@@ -136,7 +136,7 @@ def select(batch: Any, samples: Sequence[int] | Tensor) -> Any:
         if tensor.dim() and tensor.shape[0] == count:
             return tensor[index.to(tensor.device)]
         if tensor.dim() == 1 and tensor.shape[0] in lengths:
-            parts = tensor.split(lengths[tensor.shape[0]])
+            parts = torch.split(tensor, lengths[tensor.shape[0]])
             return torch.cat([tensor[:0], *(parts[sample] for sample in index.tolist())])
         return tensor
 
