@@ -53,7 +53,7 @@ class Standardised:
         if any(t is not None and t is batches.split(samples.batches[0]).target
                for t in batches.split(samples.batches[0]).inputs):
             raise NotApplicable("the target is the input: its scale would change the loss")
-        change = self._change(context, samples)
+        change = _change(context, samples)
         logs = []
         for number in range(_SEEDS):
             pair = [_end(_trial(context, steps, number, changes))
@@ -64,16 +64,17 @@ class Standardised:
         context.note.measure("standardised_wins", sum(log < 0 for log in logs) / len(logs))
 
 
-    @staticmethod
-    def _change(context: ProbeContext, samples: Samples) -> Callable[[Any], Any]:
-        first = samples.batches[0]
-        if not features_of(first):
-            return standardising(samples.inputs)
-        change = standardising_fields(
-            samples.batches, compared_with(context.target, first, context.seed))
-        if change is None:
-            raise NotApplicable("the features cannot be changed, or the loss compares with them")
-        return change
+def _change(context: ProbeContext, samples: Samples) -> Callable[[Any], Any]:
+    """Return what standardises a batch."""
+    first = samples.batches[0]
+    if not features_of(first):
+        return standardising(samples.inputs)
+    compared = compared_with(context.target, first, context.seed)
+    context.note.steps += 1
+    change = standardising_fields(samples.batches, compared)
+    if change is None:
+        raise NotApplicable("the features cannot be changed, or the loss compares with them")
+    return change
 
 
 def _check(context: ProbeContext) -> None:

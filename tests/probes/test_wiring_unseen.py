@@ -1,0 +1,108 @@
+"""The probe `wiring` where values go through calls that cannot be followed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from builders import observe, target
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the field's name for it
+from wiring_cases import Encoder, Net, X, Y, cut, values
+
+from auditor.target import WithTrainingStep
+
+BODY = {"a.weight", "a.bias", "b.weight", "b.bias"}
+
+
+class Kernel(torch.autograd.Function):
+    """Of another library, in another language: what goes in and comes out is not seen."""
+
+    @staticmethod
+    def forward(ctx: Any, h: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(h, weight)
+        with torch._C.DisableTorchFunction():
+            return h @ weight
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> tuple[Tensor, Tensor]:
+        h, weight = ctx.saved_tensors
+        return slopes[0] @ weight.T, h.T @ slopes[0]
+
+
+class WithKernel(Net):
+    def __init__(self, *, loses: bool = False, logs: bool = False) -> None:
+        super().__init__()
+        self.loses, self.logs = loses, logs
+        self.weight = nn.Parameter(0.1 * torch.randn(32, 16))
+        self.pooler, self.c = nn.Linear(32, 4), nn.Linear(16, 3)
+        self.seen: list[Any] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.features(x)
+        if self.logs:
+            self.seen = [p.detach().norm() for p in self.parameters()]
+            self.seen += [self.pooler(h).detach().mean(), h.detach().mean()]
+        if self.loses:
+            h = h.detach()  # the fault
+        out: Tensor = self.c(Kernel.apply(h, self.weight))  # type: ignore[no-untyped-call]
+        return out
+
+
+@pytest.mark.parametrize("logs", [True, False])
+def test_a_cut_is_found_before_values_that_cannot_be_followed(logs: bool) -> None:
+    found = observe("wiring", target(lambda: WithKernel(loses=True, logs=logs), X, Y))
+    lost = {name for name, count in values(found, "cut_batches").items() if count}
+
+    assert lost - {"pooler.weight", "pooler.bias"} == BODY
+    assert values(found, "cut_by")["a.weight"] == "detach()"
+    assert "the fault" in found.places["a.weight"].code
+
+
+def test_what_is_logged_before_values_that_cannot_be_followed_is_no_cut() -> None:
+    found = observe("wiring", target(lambda: WithKernel(logs=True), X, Y))
+
+    assert {name for name, count in values(found, "cut_batches").items() if count} <= {
+        "pooler.weight", "pooler.bias"}
+    assert "detach()" not in values(found, "cut_by").values()
+
+
+def test_a_backward_pass_of_a_probe_in_the_step_cuts_nothing_off() -> None:
+    class Probed(Encoder):
+        def __init__(self) -> None:
+            super().__init__()
+            self.online = nn.Linear(32, 3)
+            self.slow = nn.Linear(32, 32)
+
+    def step(model: nn.Module, batch: Any) -> Tensor:
+        assert isinstance(model, Probed)
+        with torch.no_grad():
+            model.slow.weight.lerp_(model.b.weight.data, 0.1)
+            model.pool.weight.data.norm()
+        h = model.features(batch[0])
+        F.cross_entropy(model.online(h.detach()), batch[1]).backward()  # type: ignore[no-untyped-call]
+        return F.cross_entropy(model.c(h), batch[1])
+
+    lost, _ = cut(Probed, compute=WithTrainingStep(step))
+
+    assert lost == set()
+
+
+@pytest.mark.parametrize("logs", [True, False])
+def test_what_is_logged_beside_a_derivative_is_no_cut(logs: bool) -> None:
+    seen: list[Tensor] = []
+
+    def step(model: nn.Module, batch: Any) -> Tensor:
+        x = batch[0].requires_grad_()
+        energy = model(x)
+        if logs:
+            seen[:] = [energy.detach()]
+        (force,) = torch.autograd.grad(energy.sum(), x, create_graph=True)
+        penalty: Tensor = force.square().mean()
+        return penalty
+
+    lost, _ = cut(lambda: nn.Sequential(nn.Linear(20, 8), nn.Tanh(), nn.Linear(8, 1)),
+                  compute=WithTrainingStep(step))
+
+    assert lost == set()
