@@ -12,8 +12,11 @@ from auditor.rule import Rule
 # How far a look at the model may overrun what it asks for, and its part of the budget at least.
 _MARGIN = 4.0
 _LOOK_SHARE = 0.15
-# The part of the budget that the looks that train leave to the long trials.
-_FOR_TRIALS = 0.5
+# The part of the budget that the looks that train leave to the long trials, and the part of what is
+# left at most, where one of these needs more.
+_FOR_TRIALS, _MOST_FOR_TRIALS = 0.5, 0.8
+# Such a look gets this part of what is left in any case, if it can say something with it.
+_TO_SAY_ANYTHING = 0.5
 # Some time passes before a probe counts what it can afford, and watched steps cost more.
 _MINIMUM_MARGIN = 1.3
 
@@ -27,12 +30,14 @@ class Planned:
         expected: For all its steps.
         minimum: For the fewest with which it can say anything.
         usual: For as many as it takes on most targets.
+        enough: For as many as it gets before those after it have their part.
     """
 
     probe: type[Probe]
     expected: float
     minimum: float
     usual: float
+    enough: float
 
 
 def needed(
@@ -87,7 +92,7 @@ def expect(probe: type[Probe], step_seconds: float) -> Planned:
     cost = probe.cost
     usual = cost.steps if cost.usual is None else cost.usual
     return Planned(probe, cost.steps * step_seconds, cost.minimum_steps * step_seconds,
-                   usual * step_seconds)
+                   usual * step_seconds, cost.enough * step_seconds)
 
 
 def forecast(planned: Sequence[Planned], step_seconds: float, seconds_left: float) -> str:
@@ -112,9 +117,11 @@ def share_of_time(
     A look at the model gets several times what it asks for, since the steps of a watched pass
     cost more than plain ones and everything else builds on it. A look that trains takes half of
     the room at most, or what the looks after it leave of it on most targets, so that where steps
-    are slow something is left for the next one, and for the trials. Each of these gets its part
-    of what is left, of what it asks for itself and what those after it take on most targets,
-    though never below its minimum. Time that a probe does not use goes to those after it.
+    are slow something is left for the next one, and for the trials; but what it needs to say
+    anything comes before trials that may not fit at all. Each of these gets its part of what is
+    left, of what it asks for itself and what those after it take on most targets, though never
+    below its minimum, nor below what is enough for it. Time that a probe does not use goes to
+    those after it.
     """
     if math.isinf(seconds_left):
         return seconds_left
@@ -122,10 +129,19 @@ def share_of_time(
     if now.probe.cost.long:
         total = now.expected + sum(max(p.usual, p.minimum) for p in later)
         fair = seconds_left * now.expected / total if total > 0 else seconds_left
-        return min(seconds_left, max(fair, minimum))
+        return min(seconds_left, max(fair, minimum, _MINIMUM_MARGIN * now.enough))
     generous = max(_MARGIN * now.expected, _LOOK_SHARE * budget_seconds)
     if now.probe.cost.trains and any(p.probe.cost.long for p in later):
-        room = max(seconds_left - _FOR_TRIALS * budget_seconds, 0.0)
+        room = max(seconds_left - _reserved(later, seconds_left, budget_seconds), 0.0)
         others = sum(p.usual for p in later if not p.probe.cost.long)
-        generous = min(generous, max(room / 2, room - others, min(minimum, room)))
+        least = minimum if minimum <= _TO_SAY_ANYTHING * seconds_left else min(minimum, room)
+        generous = min(generous, max(room / 2, room - others, least))
     return min(seconds_left, generous)
+
+
+def _reserved(later: Sequence[Planned], seconds_left: float, budget_seconds: float) -> float:
+    """Return the seconds to be left to the trials: a part of the budget, or what is enough."""
+    possible = [p for p in later
+                if p.probe.cost.long and _MINIMUM_MARGIN * p.minimum <= seconds_left]
+    enough = _MINIMUM_MARGIN * max((p.enough for p in possible), default=0.0)
+    return max(_FOR_TRIALS * budget_seconds, min(enough, _MOST_FOR_TRIALS * seconds_left))

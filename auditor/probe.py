@@ -34,6 +34,8 @@ class Cost:
         long: It is a training trial rather than a look.
         usual: Steps that it takes on most targets, where these are far fewer; probes before it
             leave it so much time.
+        enough: Steps with which it answers its question on most targets; it gets these before
+            those after it have their part.
     """
 
     steps: int
@@ -41,6 +43,7 @@ class Cost:
     trains: bool = False
     long: bool = False
     usual: int | None = None
+    enough: int = 0
 
 
 class NotApplicable(Exception):  # noqa: N818 - it is an outcome, not an error

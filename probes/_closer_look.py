@@ -82,8 +82,8 @@ def closer_look(
     """
     look = CloserLook(_first_pair(context, track, raced))
     lost = raced.user.outcome == "diverged" or raced.user.loss > _LOST * track.unbearable
-    if not plan.compares and lost and _ratio(raced) >= _FAR_APART:
-        # That shows within the shortest trials, whose plans have no steps for it.
+    if lost and _ratio(raced) >= _FAR_APART and not plan.races:
+        # That shows within few steps, for which such plans have no room.
         purse.take_all()
     elif not plan.compares:
         look.missing = f"trials of {plan.length} steps and fewer are too short to compare rates"
@@ -102,8 +102,8 @@ def closer_look(
     elif _ratio(raced) >= 1 / _FAR_APART:
         return look
     else:
-        look.progress = (progress_of_an_epoch(track, raced.best, plan.length, epoch)
-                         if purse.holds(plan.length) else math.nan)
+        look.progress = progress_of_an_epoch(
+            track, raced.best, plan.length, epoch, purse.holds(plan.length))
         tried = not math.isnan(look.progress)
         if look.progress >= 1:
             return look

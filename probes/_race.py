@@ -15,7 +15,7 @@ from ._track import Run, Track
 # Relative to the rate at the sweep's minimum: the best rate lies well below it.
 _LANES = (0.5, 0.25, 0.125, 0.0625)
 # The user's rate takes the place of a lane that is this close.
-_CLOSE = 1.3
+CLOSE = 1.3
 _EXTENSIONS = 2
 # Go on from the heats, beside the user's rate and one below both.
 _LEADERS = 2
@@ -32,7 +32,7 @@ _FALLEN = 0.5
 BARELY = 0.25
 _AS_GOOD = 0.05
 # Less than this part of the whole is nothing learned.
-_HARDLY = 0.01
+HARDLY = 0.01
 # These go on where the whole way does not decide.
 _FURTHER = 3
 
@@ -128,7 +128,7 @@ def race(track: Track, swept: Sweep, plan: Plan, purse: Purse) -> Race:
     kept, dropped = _heats(track, lanes(swept.rates[swept.best], track.user_lr), plan.heat)
     user = next(run for run in kept if run.lr == track.user_lr)
     finalists = _whole_ways(track, kept, user, plan)
-    if all(track.share_learned(run) < _HARDLY for run in finalists):
+    if all(track.share_learned(run) < HARDLY for run in finalists):
         finalists += _late_starters(track, dropped, plan, purse)
     if plan.compares:
         _add_the_next_lower(track, finalists, plan)
@@ -147,7 +147,7 @@ def _whole_ways(track: Track, kept: list[Run], user: Run, plan: Plan) -> list[Ru
         kept.remove(user)
     finalists = [finish(track, run, plan.length) for run in kept]
     below = min(run.lr for run in kept[:_LEADERS]) / 2
-    if below > 0 and all(not below / _CLOSE < run.lr < below * _CLOSE for run in finalists):
+    if below > 0 and all(not below / CLOSE < run.lr < below * CLOSE for run in finalists):
         finalists.append(track.go(below, plan.length, patient=False))
     return finalists
 
@@ -167,11 +167,11 @@ def _late_starters(
     while lr and len(late) < _LATE and (not late or purse.holds(plan.length)):
         late.append(track.go(lr, plan.length, patient=False))
         best = min(late, key=lambda run: run.loss)
-        leads = best.lr == lr and track.share_learned(best) >= _HARDLY
+        leads = best.lr == lr and track.share_learned(best) >= HARDLY
         lr = 2 * lr if leads else 0.0
     # What the clock has cut short shall not take the place of those that went the whole way.
     return [run for run in late
-            if track.share_learned(run) >= _HARDLY and run.outcome != "out-of-time"]
+            if track.share_learned(run) >= HARDLY and run.outcome != "out-of-time"]
 
 
 def _add_the_next_lower(track: Track, finalists: list[Run], plan: Plan) -> None:
@@ -182,7 +182,7 @@ def _add_the_next_lower(track: Track, finalists: list[Run], plan: Plan) -> None:
     lead = min(finalists, key=lambda run: run.loss)
     half = lead.lr / 2
     if half and math.isfinite(lead.loss) and track.user_lr <= lead.lr and all(
-            not half / _CLOSE < run.lr < half * _CLOSE for run in finalists):
+            not half / CLOSE < run.lr < half * CLOSE for run in finalists):
         finalists.append(track.go(half, plan.length, patient=False))
 
 
@@ -220,7 +220,7 @@ def _leads(kept: list[Run], lr: float) -> bool:
 def lanes(centre: float, user_lr: float) -> list[float]:
     """Return the rates that race: around the sweep's minimum, and the user's."""
     around = [centre * factor for factor in _LANES]
-    apart = [lr for lr in around if not user_lr / _CLOSE < lr < user_lr * _CLOSE]
+    apart = [lr for lr in around if not user_lr / CLOSE < lr < user_lr * CLOSE]
     return [user_lr, *apart]
 
 

@@ -8,9 +8,9 @@ The numbers were chosen on the development set-ups of the benchmark, not on thos
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from auditor.probe import OutOfTime, ProbeContext
+from auditor.probe import ProbeContext
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Plan:
         length: Of a whole run.
         long: How far the best runs go where the whole way does not decide.
         compares: The user's rate goes the whole way, too, and is compared with the best one.
+        duels: It is compared with one that the sweep proposes, without a race for the best one.
         caution: Part of the winning rate that is suggested: races of 40 steps lean to rates that
             are too large for 300.
     """
@@ -34,18 +35,25 @@ class Plan:
     length: int
     long: int
     compares: bool = True
+    duels: bool = False
     caution: float = 1.0
+
+    @property
+    def races(self) -> bool:
+        """Whether the user's rate is compared with the winner of a race."""
+        return self.compares and not self.duels
 
 
 STANDARD, QUICK = 650, 200
+# The first one only proposes a rate.
+_PROPOSES = Plan(QUICK, points=28, heat=12, length=40, long=40, compares=False, caution=0.5)
 _PLANS = (
     Plan(STANDARD, points=40, heat=12, length=56, long=120),
     Plan(350, points=40, heat=12, length=30, long=60),
-    Plan(QUICK, points=28, heat=12, length=40, long=40, compares=False, caution=0.5),
-    Plan(130, points=24, heat=8, length=15, long=15, compares=False),
-    Plan(80, points=16, heat=5, length=8, long=8, compares=False),
+    Plan(185, points=14, heat=0, length=30, long=60, duels=True),
 )
-MINIMUM = _PLANS[-1].total
+# A duel, and all of its closer look.
+MINIMUM, ENOUGH = 75, _PLANS[-1].total
 # Steps take longer than the shortest one that was timed, and a race that is cut short is lost.
 _MARGIN = 1.15
 
@@ -58,10 +66,10 @@ def plan_for(context: ProbeContext, steps: int) -> Plan:
     """
     fitting = context.affordable_steps(math.ceil(steps * _MARGIN), minimum=MINIMUM)
     affordable = min(steps, max(int(fitting / _MARGIN), MINIMUM))
-    for plan in _PLANS:
-        if plan.total <= affordable:
-            return plan
-    raise OutOfTime(f"{MINIMUM} training steps do not fit")
+    if steps == affordable == QUICK:
+        return _PROPOSES
+    chosen = next((plan for plan in _PLANS if plan.total <= affordable), _PLANS[-1])
+    return replace(chosen, total=min(chosen.total, affordable))
 
 
 class Purse:

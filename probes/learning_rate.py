@@ -14,8 +14,9 @@ from auditor.probe import Cost, OutOfTime, ProbeContext
 from auditor.usercode import user_code
 
 from ._closer_look import CloserLook, closer_look, decide
+from ._duel import duel
 from ._race import BARELY, Race, race
-from ._rate_plan import MINIMUM, STANDARD, Plan, Purse, plan_for
+from ._rate_plan import ENOUGH, MINIMUM, STANDARD, Plan, Purse, plan_for
 from ._rate_quantities import COMPARISON, ENDING, LEARNING_RATE, WARM_UP
 from ._subset import subset
 from ._sweep import Sweep, sweep
@@ -34,6 +35,8 @@ _SHORTEST = 30
 _TOO_SHORT = "there was time for trials of {} steps only, too short to see what is learned"
 _NOT_KNOWN = ("little was learned, and there was no time to see whether a handful of samples is "
               "learned by heart, or they all have one answer")
+_DUEL = ("The time sufficed to compare the learning rate with one other, not to look for the best "
+         "one.")
 # Runs of fine-tuning and of small data sets go on for many epochs.
 _LEAST_EPOCH = 2000
 _PRETRAINED_EPOCH = 10_000
@@ -50,7 +53,8 @@ class LearningRate:
     name: ClassVar[str] = "learning_rate"
     says: ClassVar[str] = "sweeps the learning rate and races the best ones against yours"
     cost: ClassVar[Cost] = Cost(
-        steps=STANDARD, minimum_steps=MINIMUM, trains=True, long=True, usual=STANDARD // 2)
+        steps=STANDARD, minimum_steps=MINIMUM, trains=True, long=True, usual=STANDARD // 2,
+        enough=ENOUGH)
     yields = LEARNING_RATE
     after: ClassVar[tuple[str, ...]] = ("layers", "noise")
 
@@ -83,9 +87,12 @@ class _Look:
             note.missed(
                 "the loss is not finite before the first step", *(q.name for q in LEARNING_RATE))
             return
+        if self.plan.duels:
+            note.note(_DUEL)
         swept = sweep(track, self.plan.points)
         note.series(swept.series())
-        raced = race(track, swept, self.plan, purse)
+        compete = duel if self.plan.duels else race
+        raced = compete(track, swept, self.plan, purse)
         if any(run.outcome == "out-of-time" for run in raced.finalists):
             raise OutOfTime("the race between the rates could not be finished")
         decide(self.context, track, raced, self.plan, purse)

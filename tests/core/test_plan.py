@@ -37,7 +37,7 @@ def test_every_probe_can_do_all_it_asks_for_where_steps_are_fast() -> None:
 
 
 @pytest.mark.parametrize(("step_seconds", "names"), [
-    (0.1, ("layers", "learning_rate", "overfit")), (0.2, ("layers", "learning_rate")),
+    (0.06, ("layers", "learning_rate", "overfit")), (0.2, ("layers", "learning_rate")),
 ])
 def test_looks_that_train_leave_time_to_the_trials_where_steps_are_slow(
     step_seconds: float, names: tuple[str, ...],
@@ -73,3 +73,20 @@ def test_a_look_that_trains_has_what_those_after_it_leave_on_most_targets() -> N
 
     assert plan[position].expected > 10.0
     assert given == pytest.approx(40.0 - BUDGET / 2)
+
+
+def test_a_trial_has_what_is_enough_for_it_before_those_after_it_have_their_part() -> None:
+    plan = planned(0.1)
+    position = [one.probe.name for one in plan].index("learning_rate")
+
+    assert share_of_time(plan[position], plan[position + 1:], 30.0, BUDGET) > plan[position].enough
+    assert share_of_time(plan[position], plan[position + 1:], 10.0, BUDGET) == 10.0
+
+
+@pytest.mark.parametrize("step_seconds", [0.5, 0.8])
+def test_where_no_trial_fits_the_looks_still_see_something(step_seconds: float) -> None:
+    plan = planned(step_seconds)
+    position = [one.probe.name for one in plan].index("layers")
+    given = share_of_time(plan[position], plan[position + 1:], 28.0, BUDGET)
+
+    assert plan[position].minimum < given <= 14.0

@@ -1,0 +1,117 @@
+"""The learning-rate probe where there is no time for a race: the user's rate against one other."""
+
+from __future__ import annotations
+
+import time
+from importlib import import_module
+from typing import Any
+
+import pytest
+import torch
+from builders import target
+from torch import Tensor, nn
+
+from auditor.observation import Observation
+from auditor.probe import Notebook, OutOfTime, ProbeContext
+from auditor.store import BatchStore
+
+LearningRate = import_module("auditor.probes.learning_rate").LearningRate
+plans = import_module("auditor.probes._rate_plan")
+
+
+def blobs(count: int = 1600) -> tuple[Tensor, Tensor]:
+    g = torch.Generator().manual_seed(0)
+    y = torch.randint(0, 4, (count,), generator=g)
+    centres = torch.randn(4, 8, generator=g)
+    return centres[y] + 0.6 * torch.randn(count, 8, generator=g), y
+
+
+def mlp() -> nn.Module:
+    return nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 4))
+
+
+def dead() -> nn.Module:
+    model = mlp()
+    nn.init.constant_(model[0].bias, -100.0)  # type: ignore[index]
+    return model
+
+
+def duel(
+    lr: float, *, fits: float = 200.0, seed: int = 0, model: Any = mlp, **changes: Any,
+) -> Observation:
+    """Run the probe with time for so many steps."""
+    audited = target(model, *blobs(), lr=lr, **changes)
+    note = Notebook(LearningRate.name, LearningRate.yields)
+    # Steps take far less than is said here: plans are made by what is said.
+    LearningRate().run(ProbeContext(
+        target=audited, batches=BatchStore(audited), note=note, seed=seed, step_seconds=1.0,
+        deadline=time.monotonic() + fits * 1.15 + 0.5))
+    return note.observation()
+
+
+def number(seen: Observation, name: str) -> float:
+    found = seen.value(name)
+    assert isinstance(found, float | int), seen.missed.get(name, name)
+    return float(found)
+
+
+@pytest.mark.parametrize("fits", [plans.MINIMUM, 340.0])
+def test_an_ordinary_rate_needs_no_closer_look(fits: float) -> None:
+    seen = duel(1e-2, fits=fits, optimizer=torch.optim.Adam)
+
+    assert number(seen, "lr_gap") < 0.3
+    assert number(seen, "lr_trials") == 1
+    assert number(seen, "lr_trial_steps") == 30
+    assert any("not to look for the best" in note for note in seen.notes)
+
+
+def test_a_conservative_rate_learns_within_an_epoch() -> None:
+    seen = duel(1e-3, optimizer=torch.optim.Adam)
+
+    assert number(seen, "lr_gap") > 0.3
+    assert number(seen, "epoch_progress") > 0.9
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_rate_far_too_high_is_behind_on_every_seed(seed: int) -> None:
+    seen = duel(30.0, seed=seed)
+
+    assert number(seen, "lr_ratio") > 20
+    assert number(seen, "lr_gap_least") > 0.4
+    assert number(seen, "lr_trials") == 2
+    assert seen.value("warmup_tried") is True
+    assert seen.steps <= plans.ENOUGH
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_rate_far_too_low_gets_nowhere_in_an_epoch(seed: int) -> None:
+    seen = duel(1e-7, seed=seed)
+
+    assert number(seen, "lr_ratio") < 1e-3
+    assert number(seen, "epoch_progress") < 0.03
+    assert number(seen, "lr_gap_least") > 0.9
+    assert number(seen, "lr_trials") == 2
+
+
+def test_a_rate_that_diverges_is_compared_even_in_the_least_time() -> None:
+    seen = duel(1e4, fits=plans.MINIMUM, optimizer=torch.optim.SGD)
+
+    assert number(seen, "lr_gap_least") > 0.4
+    assert number(seen, "lr_trials") == 3
+    assert seen.value("warmup_tried") is True
+
+
+def test_what_there_is_no_time_to_compare_is_not_measured() -> None:
+    seen = duel(1e-7, fits=plans.MINIMUM)
+
+    assert "lr_gap_least" in seen.missed
+    assert number(seen, "lr_ratio") < 1e-3
+
+
+def test_a_dead_network_learns_nothing_at_either_rate() -> None:
+    assert number(duel(1e-2, model=dead), "best_descent") < 0.05
+
+
+def test_less_time_than_a_duel_takes_is_said_before_anything_is_run() -> None:
+    with pytest.raises(OutOfTime, match=f"{plans.MINIMUM} training steps"):
+        duel(1e-2, fits=plans.MINIMUM / 2)
