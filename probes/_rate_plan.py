@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from auditor.probe import ProbeContext
+from auditor.probe import OutOfTime, ProbeContext
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,27 @@ def plan_for(context: ProbeContext, steps: int) -> Plan:
     return replace(chosen, total=min(chosen.total, affordable))
 
 
+def refitted(plan: Plan, context: ProbeContext, steps: float, seconds: float) -> Plan:
+    """Return the plan, or the largest that still fits where steps turn out to be slower.
+
+    Args:
+        plan: Of which a part was taken.
+        context: Of the probe.
+        steps: Of that part.
+        seconds: That they took.
+
+    Raises:
+        OutOfTime: Not even the smallest one fits.
+    """
+    fitting = steps + context.seconds_left() * steps / max(seconds, 1e-9)
+    if not plan.compares or plan.total <= fitting:
+        return plan
+    if fitting < MINIMUM:
+        raise OutOfTime("the steps are slower than those that were timed at first")
+    smaller = next((one for one in _PLANS if one.total <= fitting), _PLANS[-1])
+    return replace(smaller, total=min(smaller.total, int(fitting)))
+
+
 class Purse:
     """The steps that are left of a plan.
 
@@ -79,12 +100,12 @@ class Purse:
         context: Of the probe.
         total: Steps of the plan.
         most: Steps that the probe may take, whatever the plan.
+        begin: Steps that the probe had taken before.
     """
 
-    def __init__(self, context: ProbeContext, total: int, most: int) -> None:
+    def __init__(self, context: ProbeContext, total: int, most: int, begin: int) -> None:
         self._note = context.note
-        self._begin = context.note.steps
-        self._end, self._most = self._begin + total, most
+        self._begin, self._end, self._most = begin, begin + total, most
 
     @property
     def left(self) -> int:

@@ -18,7 +18,9 @@ from ._track import Track
 
 POINTS = 40
 FEWEST_POINTS = 12
-_ROUND = 4
+# Batches of a round; the loss at the start is looked at so often, which takes about so many steps.
+_ROUND, _TIMES = 4, 3
+LOOKS = 4
 _DECADES = 7.0
 _LOWEST, _HIGHEST = 1e-6, 10.0
 
@@ -90,7 +92,8 @@ def sweep(track: Track, points: int = POINTS) -> Sweep:
     growth = (high / low) ** (1 / (count - 1))
     size = min(_ROUND, len(track.train))
     track.begin()
-    rounds = [[track.loss_of(batch, seed) for batch in track.train[:size]] for seed in (0, 1, 2)]
+    rounds = [[track.loss_of(batch, seed) for batch in track.train[:size]]
+              for seed in range(_TIMES)]
     start = fmean(map(fmean, rounds))
     noise = _noise([fmean(values) for values in rounds])
     whole = track.train

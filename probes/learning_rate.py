@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -16,10 +17,10 @@ from auditor.usercode import user_code
 from ._closer_look import CloserLook, closer_look, decide
 from ._duel import duel
 from ._race import BARELY, Race, race
-from ._rate_plan import ENOUGH, MINIMUM, STANDARD, Plan, Purse, plan_for
+from ._rate_plan import ENOUGH, MINIMUM, STANDARD, Plan, Purse, plan_for, refitted
 from ._rate_quantities import COMPARISON, ENDING, LEARNING_RATE, WARM_UP
 from ._subset import subset
-from ._sweep import Sweep, sweep
+from ._sweep import LOOKS, Sweep, sweep
 from ._track import EVALUATED, Run, Track
 from ._trials import LOOK, Comparison, ending, speedup
 
@@ -81,16 +82,19 @@ class _Look:
 
     def take(self) -> None:
         note = self.context.note
-        purse = Purse(self.context, self.plan.total, self.most)
         track = Track(self.context, self.plan.long + EVALUATED)
         if not all(map(math.isfinite, track.before)):
             note.missed(
                 "the loss is not finite before the first step", *(q.name for q in LEARNING_RATE))
             return
-        if self.plan.duels:
-            note.note(_DUEL)
+        begin, seconds = note.steps, time.monotonic()
         swept = sweep(track, self.plan.points)
         note.series(swept.series())
+        self.plan = refitted(self.plan, self.context, note.steps - begin + LOOKS,
+                             time.monotonic() - seconds)
+        purse = Purse(self.context, self.plan.total, self.most, begin)
+        if self.plan.duels:
+            note.note(_DUEL)
         compete = duel if self.plan.duels else race
         raced = compete(track, swept, self.plan, purse)
         if any(run.outcome == "out-of-time" for run in raced.finalists):

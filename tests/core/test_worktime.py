@@ -68,6 +68,6 @@ class _Probe:
     (20.0, "about 25 s, cut at 20 s: 2 probes, steps of 125 ms"),
 ])
 def test_the_time_to_come_is_told_from_the_measured_step(left: float, says: str) -> None:
-    planned = [Planned(_Probe, 12.5, 1.0, 12.5)] * 2  # type: ignore[arg-type]
+    planned = [Planned(_Probe, 12.5, 1.0, 12.5, 0.0)] * 2  # type: ignore[arg-type]
 
     assert forecast(planned, 0.125, left) == says

@@ -115,3 +115,28 @@ def test_a_dead_network_learns_nothing_at_either_rate() -> None:
 def test_less_time_than_a_duel_takes_is_said_before_anything_is_run() -> None:
     with pytest.raises(OutOfTime, match=f"{plans.MINIMUM} training steps"):
         duel(1e-2, fits=plans.MINIMUM / 2)
+
+
+@pytest.mark.parametrize(("seconds", "total", "duels"), [
+    (1.0, 650, False), (2.0, 350, False), (5.0, 185, True), (10.0, 110, True),
+])
+def test_steps_that_turn_out_to_be_slower_leave_a_smaller_plan(
+    seconds: float, total: int, duels: bool,
+) -> None:
+    audited = target(mlp, *blobs())
+    context = ProbeContext(target=audited, batches=BatchStore(audited), note=Notebook("x", ()),
+                           step_seconds=1e-3, deadline=time.monotonic() + 100.05)
+    plan = plans.plan_for(context, plans.STANDARD)
+
+    now = plans.refitted(plan, context, 10, seconds)
+
+    assert (plan.total, now.total, now.duels) == (650, total, duels)
+
+
+def test_steps_that_turn_out_to_be_far_slower_end_the_experiment() -> None:
+    audited = target(mlp, *blobs())
+    context = ProbeContext(target=audited, batches=BatchStore(audited), note=Notebook("x", ()),
+                           step_seconds=1e-3, deadline=time.monotonic() + 100)
+
+    with pytest.raises(OutOfTime, match="slower"):
+        plans.refitted(plans.plan_for(context, plans.STANDARD), context, 10, 20.0)
