@@ -42,6 +42,7 @@ class SeenLoss:
         call: Input, target and settings.
         bounds: Of its input; None where nothing limits it.
         earlier: The activation before a final log-softmax.
+        unclamped: What the input was before it was clamped to probabilities; None where it was not.
         trained: The input has a graph.
         batch: Position of the batch.
         gradient: With respect to the input; None where backward has not been called.
@@ -50,6 +51,7 @@ class SeenLoss:
     call: LossCall
     bounds: Bounds | None
     earlier: Activation | None
+    unclamped: Tensor | None
     trained: bool
     batch: int
     gradient: Tensor | None = None
@@ -75,7 +77,8 @@ class LossListener:
             return
         live = next(tensors_in((call.args, call.kwargs)))
         self.seen.append(SeenLoss(self._calls.calls[-1], bounds_of(live),
-                                  _before_log_softmax(live), live.requires_grad, self.batch))
+                                  _before_log_softmax(live), _unclamped(live),
+                                  live.requires_grad, self.batch))
         self._live.append((self.seen[-1], live))
         if live.requires_grad and not live.is_leaf:
             live.retain_grad()
@@ -136,6 +139,15 @@ def _first_real(node: Any) -> Any:
         parents = [parent for parent, _ in node.next_functions if parent is not None]
         node = parents[0] if len(parents) == 1 else None
     return node
+
+
+def _unclamped(tensor: Tensor) -> Tensor | None:
+    """Return what a clamp to probabilities, the last step, took."""
+    bounds = bounds_of(tensor)
+    if bounds is None or bounds.by != "clamp" or not 0 <= bounds.low < bounds.high <= 1:
+        return None
+    taken = getattr(_first_real(tensor.grad_fn), "_saved_self", None)
+    return taken.detach() if isinstance(taken, Tensor) else None
 
 
 def _before_log_softmax(tensor: Tensor) -> Activation | None:

@@ -66,12 +66,14 @@ class Try:
         score: The best accuracy or R2 of the subset; NaN where there is none.
         losses: Of each step.
         scores: (step, score) as looked at.
+        is_cut: The time was up before the steps were used up.
     """
 
     progress: float = -math.inf
     score: float = math.nan
     losses: list[float] = field(default_factory=list)
     scores: list[tuple[int, float]] = field(default_factory=list)
+    is_cut: bool = False
 
     @property
     def learned(self) -> bool:
@@ -144,7 +146,7 @@ def attempt(
         if result.outcome != "diverged" and len(result.losses) % _LOOK_EVERY:
             _judge(bench, only, marks, found, len(result.losses), context.seed)
     context.note.steps += len(result.losses)
-    found.losses = result.losses
+    found.losses, found.is_cut = result.losses, result.outcome == "out-of-time"
     return found
 
 

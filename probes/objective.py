@@ -135,10 +135,16 @@ def _note_missing(seen: Sequence[SeenLoss], context: ProbeContext) -> None:
 
 
 def _unnormalized(loss: SeenLoss) -> float:
-    """Return the share of rows with a value that no (log-)probability can have."""
+    """Return the share of rows with a value that no (log-)probability can have.
+
+    A clamp hides it, and takes the gradient away.
+    """
     rows = _rows(loss)
+    is_binary = loss.call.name == "binary_cross_entropy"
+    if is_binary and loss.unclamped is not None and loss.unclamped.numel() == rows.numel():
+        rows = loss.unclamped.float().reshape(len(rows), -1)
     high = rows.amax(dim=1)
-    if loss.call.name == "binary_cross_entropy":
+    if is_binary:
         wrong = (rows.amin(dim=1) < -_ROUNDING) | (high > 1 + _ROUNDING)
     else:
         wrong = high > _ROUNDING

@@ -27,6 +27,7 @@ _CLEAR_FALL = 0.25
 # A try that gains this much of the way in its last third is on its way, not at its end.
 _STILL_LEARNING = 0.04
 
+_CUT = f"the time was up before a try had taken {_MINIMUM} steps"
 _CAUSES = ("passes_without_dropout", "passes_without_decay")
 
 
@@ -103,9 +104,12 @@ class _Attempts:
         del bench
         if drops:
             found.append(self._try(replace(changes, dropout=0.0), _STEPS))
-        note.measure("passes_without_dropout", any(map(self._passed, found)))
-        note.measure("passes_without_decay", decays and self._passed(
-            self._try(replace(changes, weight_decay=0.0), _STEPS)))
+        undecayed = [self._try(replace(changes, weight_decay=0.0), _STEPS)] if decays else []
+        for name, tries in zip(_CAUSES, (found, undecayed), strict=True):
+            if any(map(self._is_open, tries)):
+                note.missed(_CUT, name)
+            else:
+                note.measure(name, any(map(self._passed, tries)))
         return found
 
     def _suggested(self) -> float | None:
@@ -124,6 +128,10 @@ class _Attempts:
     def _passed(self, found: Try) -> bool:
         return found.progress >= self._enough
 
+    def _is_open(self, found: Try) -> bool:
+        """Tell whether a try was cut short before it could show anything."""
+        return found.is_cut and not self._passed(found) and len(found.losses) < _MINIMUM
+
     def _note(self, user: Try, tries: list[Try], lr: float) -> None:
         note = self._context.note
         best = max(tries, key=lambda found: found.progress)
@@ -133,6 +141,8 @@ class _Attempts:
         ):
             note.missed(f"the loss of the subset was still falling when the tries ended, after "
                         f"{len(best.losses)} steps", "overfit_progress")
+        elif not self._passed(best) and any(map(self._is_open, tries)):
+            note.missed(_CUT, "overfit_progress")
         elif not self._passed(best) and self._lacks_a_rate():
             note.missed("it was not learned at your rate, and no other one was found to try",
                         "overfit_progress")

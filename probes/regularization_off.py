@@ -17,9 +17,10 @@ from auditor.modes import evaluating
 from auditor.observation import Quantity
 from auditor.probe import Cost, ProbeContext
 from auditor.target import ComputeLoss, LossResult
-from auditor.trial import Bench, Changes, run
+from auditor.trial import Bench, Changes
 
 from ._evaluate import Evaluation, evaluate
+from ._whole import whole_run
 
 _SEEDS = 2
 _STEPS = 50
@@ -98,8 +99,7 @@ class RegularizationOff:
                 share = 0.0
             if share > 0:
                 steps = context.affordable_steps(_STEPS, minimum=_FEWEST_STEPS)
-                run(bench, context.batches.cycled(steps), deadline=context.deadline)
-                context.note.steps += steps
+                whole_run(context, bench, steps)
                 after = evaluate(bench, looked_at, context.seed, keep=True)
                 # A penalty that has won is small: there are no weights left to count.
                 share, level = max(share, _penalty_share(after)), _level(after)
@@ -139,8 +139,7 @@ def _compare(context: ProbeContext, without: Changes, cost: str, always: str) ->
             with seeded(context.seed + number):
                 bench = Bench(context.target, changes)
                 start = evaluate(bench, looked_at, context.seed).loss
-                run(bench, context.batches.cycled(steps), deadline=context.deadline)
-                context.note.steps += steps
+                whole_run(context, bench, steps)
                 ends.append(evaluate(bench, looked_at, context.seed).loss)
         costs.append(_cost(ends[0], ends[1], start))
     context.note.measure(cost, sum(costs) / len(costs), samples=_SEEDS)

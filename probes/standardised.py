@@ -12,9 +12,10 @@ from auditor.isolation import seeded
 from auditor.observation import Quantity
 from auditor.probe import Cost, NotApplicable, ProbeContext
 from auditor.standardising import compared_with, standardising, standardising_fields
-from auditor.trial import Bench, Changes, TrialResult, run
+from auditor.trial import Bench, Changes, TrialResult
 
 from ._samples import Samples, training_samples
+from ._whole import whole_run
 
 _SEEDS = 3
 _STEPS = 30
@@ -89,10 +90,7 @@ def _check(context: ProbeContext) -> None:
 
 def _trial(context: ProbeContext, steps: int, number: int, changes: Changes) -> TrialResult:
     with seeded(context.seed + number):
-        bench = Bench(context.target, changes)
-        result = run(bench, context.batches.cycled(steps), deadline=context.deadline)
-    context.note.steps += len(result.losses)
-    return result
+        return whole_run(context, Bench(context.target, changes), steps)
 
 
 def _end(result: TrialResult) -> float:

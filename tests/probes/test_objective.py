@@ -90,9 +90,19 @@ def test_soft_targets_are_not_taken_for_the_input() -> None:
     assert seen(ending(3), soft).value("activated_twice") == 0
 
 
+def clamped(x: Tensor) -> Tensor:
+    return x.clamp(1e-6, 1 - 1e-6)
+
+
+def clamped_probabilities(x: Tensor) -> Tensor:
+    return clamped(torch.sigmoid(x))
+
+
 @pytest.mark.parametrize(("make_model", "y", "loss", "wrong"), [
     (ending(1), BINARY, nn.BCELoss(), True),
     (ending(1, torch.sigmoid), BINARY, nn.BCELoss(), False),
+    (ending(1, clamped), BINARY, nn.BCELoss(), True),
+    (ending(1, clamped_probabilities), BINARY, nn.BCELoss(), False),
     (ending(3), CLASSES, nn.NLLLoss(), True),
     (ending(3, softmax), CLASSES, nn.NLLLoss(), True),
     (ending(3, log_softmax), CLASSES, nn.NLLLoss(), False),

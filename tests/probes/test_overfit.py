@@ -16,6 +16,7 @@ from torch.nn import functional as F  # noqa: N812
 from auditor.observation import Observation
 from auditor.target import LossResult
 
+overfit = import_module("auditor.probes.overfit")
 subset = import_module("auditor.probes._subset").subset
 
 
@@ -150,3 +151,22 @@ def test_ragged_batches_are_cut_from_the_first() -> None:
     chosen = subset([torch.zeros(40, 7), torch.zeros(40, 9)])
 
     assert chosen.shape == (16, 7)
+
+
+@pytest.mark.parametrize("steps", [0, 17, 39])
+def test_a_try_that_the_clock_cuts_short_says_nothing_of_what_can_be_learned(
+    steps: int, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    attempt = overfit.attempt
+
+    def cut(context: Any, only: Any, marks: Any, wanted: int, *rest: Any) -> Any:
+        found = attempt(context, only, marks, min(wanted, steps), *rest)
+        found.is_cut = True
+        return found
+
+    monkeypatch.setattr(overfit, "attempt", cut)
+    seen = observe("overfit", target(partial(mlp, dropout=0.5), *samples(), lr=1e-6))
+
+    assert "time was up" in seen.missed["overfit_progress"]
+    assert "time was up" in seen.missed["passes_without_dropout"]
+    assert seen.value("passes_without_decay") is False
