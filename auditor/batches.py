@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
+from auditor import graphs
+
 # How far down an opaque batch its bytes are looked for.
 _DEEPEST = 6
 TARGET_KEYS = ("labels", "label", "targets", "target", "y", "start_positions", "mc_labels")
@@ -128,6 +130,9 @@ def select(batch: Any, samples: Sequence[int] | Tensor) -> Any:
     rows of numbers that hold the samples one behind the other, each as long as another tensor says
     (the targets of CTC).
     """
+    if graphs.are_graphs(batch):
+        each = graphs.graphs_of(batch)
+        return graphs.batch_of([each[i] for i in torch.as_tensor(samples).tolist()], batch)
     index = torch.as_tensor(samples)
     count = length(batch)
     lengths = _lengths(batch, count)
@@ -154,6 +159,9 @@ def concatenate(batches: Sequence[Any]) -> Any | None:
     """Return one batch that holds the samples of all, or None where they cannot be joined."""
     if len(batches) == 1:
         return batches[0]
+    if all(map(graphs.are_graphs, batches)):
+        each = [graph for batch in batches for graph in graphs.graphs_of(batch)]
+        return graphs.batch_of(each, batches[0])
     if any(True for _ in _plain_lists(batches[0], length(batches[0]))):
         return None
     parts = [list(tensors_of(batch)) for batch in batches]

@@ -59,6 +59,12 @@ class TargetTimeout(TargetError):  # noqa: N818 - read as the outcome
     """The user's code did not come back in time."""
 
 
+class OwnFault(AuditorError):  # noqa: N818 - it is ours, and no error of the user's
+    """The auditor itself failed while the user's code ran."""
+
+    exit_code = 4
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return "; did you mean 'x'?" for the known name that is most like this one, or nothing."""
     # Only a wrong name needs it.

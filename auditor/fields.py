@@ -23,14 +23,19 @@ def numbers_in(batch: Any) -> dict[str, Tensor]:
     """
     if next(batches.tensors_of(batch), None) is not None:
         return {}
+    return {name: value for name, value in fields_of(batch).items()
+            if value.is_floating_point() and value.dim() and name not in batches.TARGET_KEYS}
+
+
+def fields_of(batch: Any) -> dict[str, Tensor]:
+    """Return the dense tensors of an object's fields by name, those of targets too."""
     try:
         fields = {name: getattr(batch, name, None) for name in _names(batch)}
     except Exception:
         # A field of the user's that raises when it is read is no input.
         return {}
     return {name: value for name, value in fields.items()
-            if isinstance(value, Tensor) and value.is_floating_point() and value.dim()
-            and value.layout is torch.strided and name not in batches.TARGET_KEYS}
+            if isinstance(value, Tensor) and value.layout is torch.strided}
 
 
 def features_of(batch: Any) -> dict[str, Tensor]:

@@ -230,7 +230,7 @@ class LayerGraph:
         use = LayerUse(
             layer_name(call.path, parameter), len(self._layers), layout,
             weight.detach(), None if bias is None else bias.detach(),
-            parameter, call.module, fan_in(weight, layout, call.module),
+            parameter, call.module, fan_in(weight, layout, call),
             trainable=bool(weight.requires_grad), grouped=is_grouped(weight, layout, x),
         )
         if self._sizes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
@@ -18,15 +18,13 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from auditor import functions
+from auditor.errors import AuditorError, OwnFault
 from auditor.isolation import eagerly
 from auditor.modulehooks import on_calls
 
 Frame = Any
 # What is called in place of a function: (subject, function) -> another function, or None.
 Instead: TypeAlias = Callable[[str, Callable[..., Any]], Callable[..., Any] | None]
-# Takes a call: name of the layer, function, positional arguments, others, output.
-Told: TypeAlias = Callable[
-    [str, Callable[..., Any], tuple[Any, ...], dict[str, Any], Any], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +146,9 @@ class Watcher(TorchFunctionMode):
             return
         call = Call(self._numbered(f"{known.path}|module"), known.path, module, None, args, {},
                     output)
-        for listener in self._listeners:
-            listener.on_module(call)
+        with to_our_account(call.subject):
+            for listener in self._listeners:
+                listener.on_module(call)
 
     def _listeners_of(self, func: Callable[..., Any]) -> tuple[Listener, ...] | None:
         """Return who is told of a function; None if it is just to be called."""
@@ -162,7 +161,7 @@ class Watcher(TorchFunctionMode):
     def _known(self, module: nn.Module) -> _Known:
         known = self._modules.get(id(module))
         if known is None:
-            known = _Known(self._path(module), _is_leaf(module),
+            known = _Known(self._path(module), is_leaf(module),
                            _has_own_parameters(module) or not any(module.children()))
             if id(module) in self._paths:
                 # Others may be gone tomorrow, and their number be another one's.
@@ -183,61 +182,6 @@ class Watcher(TorchFunctionMode):
         return plain if self._seen[name] == 1 else f"{plain}#{self._seen[name]}"
 
 
-class FunctionWatcher(TorchFunctionMode):
-    """Tells of some functions only, under the same names, and without hooks on modules.
-
-    These cost more than all else in a small model. The module that calls is looked up in the
-    frames above a call.
-
-    Args:
-        model: The model, whose modules have paths.
-        functions: What is told of.
-        told: Takes the name of the layer, the function, its arguments and its output.
-    """
-
-    def __init__(
-        self, model: nn.Module, functions: Collection[Callable[..., Any]],
-        told: Told,
-    ) -> None:
-        super().__init__()
-        self._functions = functions
-        self._told = told
-        self._paths = {id(m): (path, _is_leaf(m)) for path, m in model.named_modules()}
-        self._seen: dict[str, int] = {}
-
-    def __enter__(self) -> FunctionWatcher:
-        """Begin a pass."""
-        self._seen.clear()
-        super().__enter__()  # type: ignore[no-untyped-call]
-        return self
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None,
-    ) -> Any:
-        """Run the function, then tell of it."""
-        output = func(*args, **kwargs) if kwargs else func(*args)
-        if func in self._functions and (name := self._name(func)):
-            count = self._seen[name] = self._seen.get(name, 0) + 1
-            self._told(name if count == 1 else f"{name}#{count}", func, args, kwargs or {}, output)
-        return output
-
-    def _name(self, func: Callable[..., Any]) -> str:
-        """Return the name of the layer that calls, empty outside of all modules."""
-        kinds = ""
-        frame: Frame | None = sys._getframe(2)
-        while frame is not None:
-            if frame.f_code is _MODULE_CALL:
-                module: nn.Module = frame.f_locals["self"]
-                known = self._paths.get(id(module))
-                if known is not None and not kinds:
-                    return known[0] if known[1] else f"{known[0]}:{func.__name__.rstrip('_')}"
-                if known is not None:
-                    return f"{known[0]}.{kinds}".lstrip(".")
-                kinds = kinds or _spelled(module, func)
-            frame = frame.f_back
-        return kinds
-
-
 @contextmanager
 def watching(
     model: nn.Module, *listeners: Listener, everything: bool = False,
@@ -249,15 +193,23 @@ def watching(
         yield watcher
 
 
-def _spelled(module: nn.Module, func: Callable[..., Any]) -> str:
-    """Return the name of a call in a module that is none of the model's."""
-    kind = f"({type(module).__name__})"
-    return kind if _is_leaf(module) else f"{kind}:{func.__name__.rstrip('_')}"
-
-
 def _tell(listeners: Sequence[Listener], call: Call) -> None:
-    for listener in listeners:
-        listener.on_function(call)
+    with to_our_account(call.subject):
+        for listener in listeners:
+            listener.on_function(call)
+
+
+@contextmanager
+def to_our_account(subject: str) -> Iterator[None]:
+    """Call what fails inside by its name: around it runs the user's code, which is not to blame."""
+    try:
+        yield
+    except AuditorError:
+        raise
+    except Exception as problem:
+        raise OwnFault(
+            f"A fault of the auditor while it watched {subject or 'the loss'}: "
+            f"{type(problem).__name__}: {problem}") from problem
 
 
 def caller_frames() -> Iterator[Frame]:
@@ -283,8 +235,6 @@ def tensors_in(value: Any) -> Iterator[Tensor]:
             yield from tensors_in(getattr(value, name))
 
 
-# Its frames know little but the module, so that they are quick to read.
-_MODULE_CALL = nn.Module.__call__.__code__
 # Of calls outside of all modules.
 _NOWHERE = _Known("", is_leaf=False, is_told=False)
 
@@ -304,7 +254,7 @@ _ACCESSORS = {
 _ACCESSORS -= set(functions.CUTS)
 
 
-def _is_leaf(module: nn.Module) -> bool:
+def is_leaf(module: nn.Module) -> bool:
     return not any(module.children()) and not _has_own_parameters(module)
 
 

@@ -26,9 +26,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from auditor.activity import ActivationStatistics
+from auditor.functionwatcher import FunctionWatcher, Told
 from auditor.graphreader import Function, GraphReader
 from auditor.parametertrack import ParameterTrack
-from auditor.recorder import FunctionWatcher, Listener, Told, Watcher
+from auditor.recorder import Listener, Watcher
 from auditor.target import ComputeLoss, LossResult
 
 # Every so many passes the units that fire are looked at.

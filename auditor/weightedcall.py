@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from auditor.recorder import Call
+
+# Its place among the arguments of a transposed convolution.
+_STRIDE = 3
 
 
 def layer_name(path: str, parameter: str) -> str:
@@ -33,13 +36,20 @@ def is_grouped(weight: Tensor, layout: str, x: Tensor) -> bool:
     return layout == "out-in" and weight.dim() > 2 and x.shape[channels] != weight.shape[1]
 
 
-def fan_in(weight: Tensor, layout: str, module: nn.Module | None) -> int:
-    """Return how many inputs one output sums over; 1 for a table that is looked up."""
+def fan_in(weight: Tensor, layout: str, call: Call) -> int:
+    """Return how many inputs one output of a call sums over; 1 for a table that is looked up."""
     if layout in ("in-out", "addmm"):
         return weight.shape[0]
     if layout == "lookup":
         return 1
     if layout == "transposed":
-        strides = math.prod(getattr(module, "stride", (1,)))
-        return max(1, weight.shape[0] * weight[0, 0].numel() // strides)
+        return max(1, weight.shape[0] * weight[0, 0].numel() // _strides(call, weight.dim() - 2))
     return weight[0].numel()
+
+
+def _strides(call: Call, dims: int) -> int:
+    """Return the product of a transposed convolution's strides."""
+    given = call.kwargs.get("stride", call.args[_STRIDE] if len(call.args) > _STRIDE else 1)
+    each = (given,) * dims if isinstance(given, int) else tuple(given)
+    # Of several dimensions one number may stand for all.
+    return int(math.prod(each * dims if len(each) == 1 else each))

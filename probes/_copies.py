@@ -190,7 +190,12 @@ def _is_continuous(column: Tensor, sizes: Tensor) -> bool:
     """
     if column.numel() < _ENOUGH or sizes.numel() < column.numel():
         return False
-    scaled = column * 10**_DIGITS
+    return has_many_digits(column)
+
+
+def has_many_digits(values: Tensor) -> bool:
+    """Tell whether most of (N,) values have more digits behind the point than a scale would."""
+    scaled = values.double() * 10**_DIGITS
     # Of numbers with many digits few lie near the grid by chance.
     return float(((scaled - scaled.round()).abs() > 0.05).double().mean()) > 0.5
 

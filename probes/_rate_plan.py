@@ -50,9 +50,10 @@ _PROPOSES = Plan(QUICK, points=28, heat=12, length=40, long=40, compares=False, 
 _PLANS = (
     Plan(STANDARD, points=40, heat=12, length=56, long=120),
     Plan(350, points=40, heat=12, length=30, long=60),
+    Plan(250, points=14, heat=0, length=30, long=60, duels=True),
     Plan(185, points=14, heat=0, length=30, long=60, duels=True),
 )
-# A duel, and all of its closer look.
+# A duel alone, and with all of a closer look.
 MINIMUM, ENOUGH = 75, _PLANS[-1].total
 # Steps take longer than the shortest one that was timed, and a race that is cut short is lost.
 _MARGIN = 1.15

@@ -10,12 +10,14 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from auditor import batches
+from auditor.graphs import are_graphs
 from auditor.isolation import seeded
 from auditor.observation import Quantity
 from auditor.probe import Cost, NotApplicable, ProbeContext
 from auditor.spread import sample_variation
 from auditor.trial import Bench
 
+from ._keys import graph_keys
 from ._outputs import Outputs, evaluate
 
 _STEPS = 8
@@ -93,6 +95,8 @@ def _keep_only_the_latest_statistics(model: nn.Module) -> None:
 
 def _distinct(batch: Any, count: int) -> int:
     """Return how many samples have inputs of their own; 0 when the inputs are not seen."""
+    if are_graphs(batch):
+        return len(set(graph_keys([batch])))
     inputs = [t for t in batches.split(batch).inputs if t.dim() and t.shape[0] == count]
     return max((len(torch.unique(t.reshape(count, -1), dim=0)) for t in inputs if t.numel()),
                default=0)

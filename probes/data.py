@@ -11,9 +11,10 @@ from torch import Tensor
 from auditor.observation import Quantity
 from auditor.probe import Cost, Notebook, ProbeContext
 
-from . import _copies, _features, _labels, _order, _shift
+from . import _features, _labels, _order, _shift
 from ._data_quantities import QUANTITIES
 from ._data_tables import feature_table, label_table
+from ._duplicates import note_copies
 from ._firstlook import (
     FirstLook,
     first_look,
@@ -22,14 +23,7 @@ from ._firstlook import (
     targets_as_given,
 )
 from ._losscheck import misfit
-from ._samples import (
-    Drawing,
-    Samples,
-    drawing,
-    size_of,
-    training_samples,
-    validation_samples,
-)
+from ._samples import Drawing, Samples, drawing, training_samples, validation_samples
 from ._standard import standardising_code
 
 # Below these numbers of samples or batches a statistic says nothing.
@@ -38,8 +32,6 @@ _FEWEST_BATCHES = 8
 _WIDEST_TABLE = 512
 _WIDEST_NAMED = 100
 _ROWS_PER_COLUMN = 4
-# Equal samples that chance makes, relative to all samples, beyond which copies prove nothing.
-_CHANCE = 1e-3
 
 
 class Data:
@@ -66,7 +58,7 @@ class Data:
         labels = _labels.class_labels(train, look)
         val_labels = _labels.labels_in(val.target) if val and labels is not None else None
         in_order = _order_of(context, train, labels, how)
-        _compare(context, train, val, labels is not None, how)
+        note_copies(context, train, val, labels is not None, how)
         if labels is not None:
             marks = _labels.marks_of(labels, look, train.sizes[0])
             labels = _labels.without(labels, marks)
@@ -157,7 +149,7 @@ def _order_of(
     names = ("order_p", "order_explained")
     target = labels if labels is not None else _numbers(train.target)
     if target is None:
-        context.note.absent("the targets are neither classes nor one number a sample", *names)
+        context.note.absent("the targets are neither classes nor numbers", *names)
     elif how == "by its own sampler":
         context.note.absent("the loader has a sampler of its own, which sets the order", *names)
     elif len(train.sizes) < _FEWEST_BATCHES:
@@ -204,60 +196,6 @@ def _classes(
     note.measure("labels_start_at_one", found.from_one)
 
 
-def _compare(
-    context: ProbeContext, train: Samples, val: Samples | None, has_labels: bool, how: Drawing,
-) -> None:
-    """Measure copies inside the training samples, and of validation samples in them."""
-    note, alone = context.note, ("duplicate_share", "conflict_share")
-    across = ("leaked_share", "leaked_share_low", "leaked_samples")
-    tensors = [t for t in train.inputs if t is not None]
-    if not train.separate or len(tensors) != len(train.inputs):
-        note.absent("the inputs are not one row of fixed shape a sample", *alone, *across)
-        return
-    keys = context.batches.once(f"hashes of {train.count}", lambda: _copies.hashes(tensors))
-    chance = context.batches.once(
-        f"chance of {train.count}", lambda: _copies.chance_of_equality(tensors, keys))
-    if chance * train.count > _CHANCE:
-        note.absent("the inputs have so few values that chance makes equal ones", *alone, *across)
-        return
-    epoch = _copies.first_epoch(keys)
-    if how in ("with repeats", "by its own sampler"):
-        note.absent("the sampler may draw a sample more than once", *alone)
-    else:
-        rows = _bytes(train.target) if has_labels and train.target is not None else None
-        found = _copies.copies_in(keys[:epoch], rows[:epoch] if rows else None)
-        note.measure("duplicate_share", found.copies / found.count, samples=found.count)
-        note.measure("conflict_share", found.conflicts / found.count, samples=found.count)
-        note.measure("duplicate_examples", ", ".join(f"{a} = {b}" for a, b in found.examples))
-    _leak(context, train, val, keys)
-
-
-def _leak(
-    context: ProbeContext, train: Samples, val: Samples | None, keys: list[bytes],
-) -> None:
-    note, names = context.note, ("leaked_share", "leaked_share_low", "leaked_samples")
-    tensors = [t for t in val.inputs if t is not None] if val else []
-    if val is None or len(tensors) != len(train.inputs) or not val.separate:
-        note.absent("there are no validation samples to compare" if val is None else
-                    "the validation inputs are not one row of fixed shape a sample", *names)
-        return
-    others = context.batches.once(
-        f"validation hashes of {val.count}", lambda: _copies.hashes(tensors))
-    found = _copies.found_in_other(others, keys)
-    discrete = not any(t.is_floating_point() for t in tensors)
-    if discrete and found and _copies.twins(keys) > len(found) / len(others) / 2:
-        note.absent("equal samples are as common inside the training set", *names)
-        return
-    size = size_of(context.batches.training_pass.loader)
-    coverage = 1.0 if train.exhausted or not size else min(len(set(keys)) / size, 1.0)
-    share, low, high = _copies.share_interval(len(found), len(others), coverage)
-    note.measure("leaked_share", share, samples=len(others))
-    note.measure("leaked_share_low", low)
-    note.measure("leaked_share_high", high)
-    note.measure("leaked_samples", len(found))
-    note.measure("leaked_examples", ", ".join(map(str, found[:10])))
-
-
 def _shifts(
     note: Notebook, train: Samples, val: Samples | None,
     labels: tuple[Tensor | None, Tensor | None], how: Drawing,
@@ -287,13 +225,8 @@ def _open_end(val: Samples) -> bool:
 
 
 def _numbers(target: Tensor | None) -> Tensor | None:
-    """Return one number per sample, (N,), for regression targets."""
-    if target is None or not target.is_floating_point() or target.numel() != target.shape[0]:
+    """Return one number per sample, (N,), for regression targets: the mean of several."""
+    if target is None or not target.is_floating_point() or not target.numel():
         return None
-    flat = target.reshape(-1)
-    return flat if math.isfinite(float(flat.sum())) else None
-
-
-def _bytes(target: Tensor) -> list[bytes]:
-    flat = target.detach().cpu().contiguous().reshape(target.shape[0], -1)
-    return [row.tobytes() for row in flat.view(torch.uint8).numpy()]
+    means = target.double().reshape(target.shape[0], -1).mean(dim=1)
+    return means if math.isfinite(float(means.sum())) else None

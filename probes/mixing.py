@@ -11,6 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from auditor import batches
 from auditor.errors import TargetError
+from auditor.graphs import are_graphs
 from auditor.isolation import seeded
 from auditor.observation import Quantity
 from auditor.probe import Cost, NotApplicable, ProbeContext
@@ -22,6 +23,7 @@ from ._outputs import Outputs, evaluate
 
 # Samples that are taken from the batch: enough to see the others' share, few enough to be quick.
 _SAMPLES = 14
+_FEWEST = 4
 # Rounding differs between batch sizes; a change below this part of the spread is none.
 _ROUNDING = 1e-4
 # Of the spread over samples: outputs that differ by no more are those of the same sample.
@@ -160,8 +162,10 @@ def _samples(context: ProbeContext) -> Any:
     stored = context.batches.train(1)
     batch = stored[0] if stored else None
     count = batches.length(batch)
+    if are_graphs(batch) and count >= _FEWEST:
+        return batches.select(batch, list(range(min(count, _SAMPLES))))
     tensors = list(batches.tensors_of(batch))
-    if not tensors or count < 4:
+    if not tensors or count < _FEWEST:
         raise NotApplicable("the batches hold no tensors, or fewer than four samples")
     if any(t.dim() and t.shape[0] != count for t in tensors) or any(map(_is_adjacency, tensors)):
         raise NotApplicable("not every tensor of the batch has the samples as first dimension")

@@ -67,6 +67,10 @@ class Overfit:
         marks = marks_of(context, only)
         context.note.measure("subset_size", batches.length(only))
         context.note.measure("majority_share", marks.majority)
+        if not math.isfinite(marks.start):
+            context.note.missed("the loss of the subset is not finite before the first step",
+                                *(quantity.name for quantity in self.yields[2:]))
+            return
         if marks.floor is not None and marks.reference - marks.floor <= 0:
             raise NotApplicable("all targets of the subset are the same")
         _Attempts(context, only, marks, steps).take()

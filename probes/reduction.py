@@ -11,6 +11,7 @@ from torch import Tensor
 
 from auditor import batches
 from auditor.errors import TargetError
+from auditor.graphs import are_graphs
 from auditor.isolation import seed_all, seeded
 from auditor.modes import evaluating
 from auditor.observation import Quantity
@@ -69,7 +70,8 @@ class Reduction:
 
 def _growth(bench: Bench, batch: Any, seed: int) -> float | None:
     half = batches.length(batch) // 2
-    if half < 1 or next(batches.tensors_of(batch), None) is None:
+    opaque = next(batches.tensors_of(batch), None) is None and not are_graphs(batch)
+    if half < 1 or opaque:
         return None
     losses = []
     for samples in (range(2 * half), range(half), range(half, 2 * half)):

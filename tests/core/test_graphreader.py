@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 from torch.utils.checkpoint import checkpoint
 
-from auditor.recorder import FunctionWatcher
+from auditor.functionwatcher import FunctionWatcher
 from auditor.steprecorder import StepRecorder
 
 _PASSES = 8

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
 from auditor.layergraph import LayerGraph, LayerUse
 from auditor.recorder import watching
@@ -209,6 +210,26 @@ def test_fan_in_counts_what_one_output_sums_over(
     layer: nn.Module, shape: tuple[int, ...], fan_in: int,
 ) -> None:
     use = _graph(nn.Sequential(layer), torch.randn(shape)).layers[0]
+
+    assert use.fan_in == fan_in
+
+
+@pytest.mark.parametrize(("stride", "dims", "fan_in"), [(2, 1, 8), ((2,), 2, 16), (None, 2, 64)])
+def test_fan_in_of_a_function_goes_by_its_own_strides(
+    stride: Any, dims: int, fan_in: int,
+) -> None:
+    class Decoder(nn.Module):
+        stride = 7
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.filters = nn.Parameter(torch.randn(4, 1, *(4,) * dims))
+
+        def forward(self, x: Tensor) -> Tensor:
+            function = (F.conv_transpose1d, F.conv_transpose2d)[dims - 1]
+            return function(x, self.filters, **({} if stride is None else {"stride": stride}))
+
+    use = _graph(Decoder(), torch.randn(3, 4, *(8,) * dims)).layers[0]
 
     assert use.fan_in == fan_in
 

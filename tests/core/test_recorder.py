@@ -9,8 +9,11 @@ from torch.nn import functional as F  # noqa: N812 - the field's name for it
 from torch.nn.modules import module as hooks
 from torch.utils.checkpoint import checkpoint
 
+from auditor.errors import OwnFault
 from auditor.functions import ACTIVATIONS
-from auditor.recorder import Call, FunctionWatcher, tensors_in, watching
+from auditor.functionwatcher import FunctionWatcher
+from auditor.recorder import Call, tensors_in, watching
+from auditor.usercode import user_code
 
 
 class Names:
@@ -188,3 +191,20 @@ def test_names_are_the_same_without_hooks() -> None:
         torch.sigmoid(model(x))
 
     assert found == hooked.functions and len(found) == 7
+
+
+@pytest.mark.parametrize("kind", ["on_function", "on_module"])
+def test_a_fault_of_a_listener_is_not_the_users(kind: str) -> None:
+    class Faulty(Names):
+        pass
+
+    def fail(self: Names, call: Call) -> None:
+        raise ValueError("wrong")
+
+    setattr(Faulty, kind, fail)
+    model = Mixed()
+    with pytest.raises(OwnFault, match=r"fault of the auditor.*ValueError: wrong") as caught, \
+            user_code("running forward"), watching(model, Faulty()):
+        model(torch.randn(2, 4))
+
+    assert caught.value.exit_code == 4

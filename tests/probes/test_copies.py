@@ -115,3 +115,60 @@ def test_samples_that_the_loss_leaves_out_have_no_label() -> None:
 
     assert number(found, "label_distance") < 0.2
     assert number(found, "labelled_samples") == len(y) / 5
+
+
+def sequences(count: int, seed: int) -> list[Tensor]:
+    g = torch.Generator().manual_seed(seed)
+    return [torch.randint(1, 50, (int(torch.randint(8, 30, (), generator=g)),), generator=g)
+            for _ in range(count)]
+
+
+class Padded:
+    """Batches as long as their longest sequence."""
+
+    def __init__(self, rows: list[Tensor], size: int) -> None:
+        self.rows, self.size = rows, size
+
+    def __len__(self) -> int:
+        return len(self.rows) // self.size
+
+    def __iter__(self) -> Any:
+        for i in range(len(self)):
+            rows = self.rows[i * self.size:(i + 1) * self.size]
+            tokens = nn.utils.rnn.pad_sequence(rows, batch_first=True)
+            yield {"ids": tokens, "mask": (tokens > 0).long(), "labels": tokens[:, 0] % CLASSES}
+
+
+class Words(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.head = nn.Embedding(50, 8), nn.Linear(8, CLASSES)
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        out: Tensor = self.head((self.table(ids) * mask[..., None]).mean(1))
+        return out
+
+
+def words(train: list[Tensor], val: list[Tensor]) -> Any:
+    nothing = torch.zeros(2, 1).long(), torch.zeros(2).long()
+    return looked_at(*nothing, make_model=Words, make_train_loader=lambda: Padded(train, 32),
+                     make_val_loader=lambda: Padded(val, 20))
+
+
+def test_copies_of_sequences_are_found_whatever_they_are_filled_up_to() -> None:
+    train, fresh = sequences(400, 0), sequences(80, 1)
+    mixed = [train[i] for i in torch.randperm(400, generator=torch.Generator().manual_seed(2))]
+
+    repeated = words(train[:304] + mixed[:80], fresh)
+    leaky = words(train, mixed[:20] + fresh[:60])
+
+    assert number(repeated, "duplicate_share") == pytest.approx(
+        sum(row is other for row in mixed[:80] for other in train[:304]) / 384)
+    assert 15 <= number(leaky, "leaked_samples") <= 20
+
+
+def test_other_sequences_are_no_copies() -> None:
+    found = words(sequences(416, 0), sequences(80, 1))
+
+    assert number(found, "duplicate_share") == 0
+    assert number(found, "leaked_share") == 0

@@ -318,6 +318,19 @@ def test_a_loss_that_refuses_its_targets_does_not_stop_the_probe() -> None:
     assert number(found, "input_size") > 0
 
 
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_windows_in_the_order_of_time_are_sorted_by_what_comes_next(shuffle: bool) -> None:
+    g = torch.Generator().manual_seed(0)
+    series = 0.1 * torch.randn(1020, 2, generator=g).cumsum(0)
+    windows = series.unfold(0, 12, 1).transpose(1, 2)[:1000]
+    x, y = windows[:, :8].flatten(1), windows[:, 8:]
+
+    found = looked_at(x, y, nn.MSELoss(), shuffle=shuffle, make_model=lambda: nn.Sequential(
+        nn.Linear(16, 8), nn.Unflatten(1, (4, 2))))
+
+    assert (number(found, "order_explained") > 0.8) is not shuffle
+
+
 @pytest.mark.parametrize("classes", [True, False])
 def test_the_share_of_the_order_is_that_of_the_variance_between_batches(classes: bool) -> None:
     generator = torch.Generator().manual_seed(0)

@@ -118,7 +118,7 @@ def test_less_time_than_a_duel_takes_is_said_before_anything_is_run() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "total", "duels"), [
-    (1.0, 650, False), (2.0, 350, False), (5.0, 185, True), (10.0, 110, True),
+    (1.0, 650, False), (2.0, 350, False), (3.0, 250, True), (5.0, 185, True), (10.0, 110, True),
 ])
 def test_steps_that_turn_out_to_be_slower_leave_a_smaller_plan(
     seconds: float, total: int, duels: bool,

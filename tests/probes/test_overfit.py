@@ -170,3 +170,10 @@ def test_a_try_that_the_clock_cuts_short_says_nothing_of_what_can_be_learned(
     assert "time was up" in seen.missed["overfit_progress"]
     assert "time was up" in seen.missed["passes_without_dropout"]
     assert seen.value("passes_without_decay") is False
+
+
+def test_a_loss_that_is_no_number_says_nothing_of_what_can_be_learned() -> None:
+    seen = observe("overfit", target(mlp, *samples(), lambda y, t: (y - y).mean() / 0.0))
+
+    assert "not finite" in seen.missed["overfit_progress"]
+    assert seen.value("overfit_progress") is None
