@@ -21,6 +21,9 @@ _FAR_APART = 5.0
 _HALF_WAY = 0.5
 # Or when it has killed this part of a layer that the best rate leaves alive.
 _KILLED = 0.25
+# One trial is enough where it learned this little of it, with and without a warm-up, at a rate that
+# is far above: of 109 healthy set-ups one has such a rate, and learns.
+_NOTHING = 0.9
 # A loss that first rises by more than what could be learned may do with a warm-up. Healthy set-ups
 # rise by up to 0.92 of it.
 _JOLT = 1.0
@@ -109,7 +112,7 @@ def closer_look(
             return look
     tracks = min(_TRACKS_ABOVE if above else _TRACKS_BELOW, purse.left // (2 * plan.length))
     compare(context, raced.best.lr, plan.length, look.found, tracks)
-    if not tried or len(look.found.gaps) < 2:
+    if not (tried and (len(look.found.gaps) > 1 or _is_hopeless(look.found, raced))):
         look.missing = "the rates could not be compared on further seeds within the steps and time"
     return look
 
@@ -141,6 +144,12 @@ def _first_pair(context: ProbeContext, track: Track, raced: Race) -> Comparison:
 def _is_called_for(found: Comparison, raced: Race) -> bool:
     behind = found.gaps[0] > _BEHIND or found.blown[0] or found.died > _KILLED
     return behind and not 1 / _APART < _ratio(raced) < _APART
+
+
+def _is_hopeless(found: Comparison, raced: Race) -> bool:
+    """Tell whether a rate that is far too high learned nothing, with a warm-up neither."""
+    return (_ratio(raced) >= _FAR_APART and found.gaps[0] >= _NOTHING
+            and bool(found.warm_gaps) and found.warm_gaps[0] >= _NOTHING)
 
 
 def _reserved(found: Comparison, raced: Race, plan: Plan) -> int:

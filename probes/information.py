@@ -17,6 +17,7 @@ from auditor.trial import Bench
 
 from ._dependence import LEAST, dependence, told_by_groups
 from ._firstlook import FirstLook, first_look, same_values
+from ._graph_table import as_rows
 from ._labels import class_labels
 from ._samples import Samples, training_samples, validation_samples
 from ._skill import Skill, skill
@@ -67,7 +68,7 @@ class Information:
         Raises:
             NotApplicable: There is no target of the samples' own.
         """
-        samples = training_samples(context)
+        samples = as_rows(training_samples(context))
         target = samples.target
         if target is None or samples.count < _FEWEST:
             raise NotApplicable("the batches hold no targets of fixed shape, or too few samples")
@@ -168,10 +169,10 @@ def _is_constant(target: Tensor) -> bool:
 
 def _reaches_the_loss(samples: Samples, look: FirstLook) -> bool:
     """Tell whether the loss compares with these targets; data sets may carry idle ones."""
-    main, target = look.main, batches.split(samples.batches[0]).target
-    if main is None or main.target is None or not isinstance(target, Tensor):
+    main, target = look.main, samples.target
+    if main is None or main.target is None or target is None:
         return False
-    return same_values(target, main.target)
+    return same_values(target[:samples.sizes[0]], main.target)
 
 
 def _numbers(samples: Samples, look: FirstLook) -> Tensor | None:

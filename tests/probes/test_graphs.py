@@ -159,3 +159,13 @@ def test_the_output_is_seen_to_vary_over_graphs() -> None:
     found = seen("collapse", many())
 
     assert float(found.value("model_variation") or 0) > 0.01
+
+
+@pytest.mark.parametrize("joined", [True, False])
+def test_targets_of_other_graphs_do_not_depend_on_what_is_in_these(joined: bool) -> None:
+    order = torch.randperm(320, generator=torch.Generator().manual_seed(1)).tolist()
+    mixed = [Graph(one.x, one.y if joined else graph(k).y)
+             for one, k in zip(many(), order, strict=True)]
+    found = seen("information", mixed)
+
+    assert (float(found.value("dependence_p") or 0) <= 1e-3) is joined

@@ -9,11 +9,9 @@ import pytest
 from auditor import audit
 
 HEALTHY = Path(__file__).resolve().parents[2] / "benchmarks" / "accuracy" / "healthy"
-QUICK = (
-    "mlp_he_digits", "mlp_tanh_xavier", "cnn_groupnorm", "lstm_classifier", "regression_diabetes",
-)
+QUICK = ("mlp_tanh_xavier", "regression_diabetes")
 SLOW = (
-    "mlp_selu", "cnn_batchnorm_mnist", "resnet_zero_gamma", "transformer_prenorm", "hf_bert",
+    "mlp_he_digits", "cnn_groupnorm", "lstm_classifier", "mlp_selu", "cnn_batchnorm_mnist", "resnet_zero_gamma", "transformer_prenorm", "hf_bert",
     "hf_gpt2", "hf_vit", "gpt_tied", "autoencoder_conv", "frozen_backbone",
 )
 

@@ -1,0 +1,57 @@
+"""Graphs as rows of a table, so that what holds for rows can be asked of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from auditor import batches, graphs
+from auditor.fields import fields_of
+
+from ._samples import Samples
+
+# Columns of one field, at most.
+_WIDEST = 64
+# By this part of their names torch_geometric knows the fields that hold places of nodes.
+_PLACES = "index"
+
+
+def as_rows(samples: Samples) -> Samples:
+    """Return samples of graphs with a row of numbers for each and its target; others as they are.
+
+    A row holds the mean and the spread of each field over the nodes or edges, and how many there
+    are. Graphs with a target for each node stay as they are, too.
+    """
+    if not samples.batches or not all(map(graphs.are_graphs, samples.batches)):
+        return samples
+    found = [fields_of(graph) for batch in samples.batches for graph in graphs.graphs_of(batch)]
+    targets = [_target(fields) for fields in found]
+    rows = [_row(fields) for fields in found]
+    known = [target for target in targets if target is not None]
+    same = len({(t.shape, t.dtype) for t in known}) == 1 and len({len(row) for row in rows}) == 1
+    if len(known) < len(found) or not same:
+        return samples
+    return replace(samples, inputs=(torch.stack(rows),), target=torch.cat(known), separate=True)
+
+
+def _target(fields: dict[str, Tensor]) -> Tensor | None:
+    """Return the target of a graph, (1, ...)."""
+    target = next((fields[name] for name in batches.TARGET_KEYS if name in fields), None)
+    if target is None or (target.dim() and target.shape[0] != 1):
+        return None
+    return target.detach().reshape(1, *target.shape[1:])
+
+
+def _row(fields: dict[str, Tensor]) -> Tensor:
+    parts = []
+    for name, value in sorted(fields.items()):
+        if name in batches.TARGET_KEYS or not value.numel():
+            continue
+        columns = value.detach().cpu().double().reshape(len(value) if value.dim() else 1, -1)
+        parts.append(torch.tensor([float(value.numel())]))
+        # The places of nodes in a graph say nothing: of edges it is the number that counts.
+        if columns.shape[1] <= _WIDEST and _PLACES not in name:
+            parts += [columns.mean(0).float(), columns.std(0, correction=0).float()]
+    return torch.cat(parts) if parts else torch.zeros(0)
