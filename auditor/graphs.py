@@ -11,7 +11,8 @@ from typing import Any
 
 def are_graphs(batch: Any) -> bool:
     """Tell whether a batch is one of graphs."""
-    return callable(getattr(batch, "to_data_list", None)) and _maker(batch) is not None
+    # Asked of the type: an object of the user's may raise whatever it likes when it is read.
+    return _maker(batch) is not None and callable(getattr(type(batch), "to_data_list", None))
 
 
 def graphs_of(batch: Any) -> list[Any]:

@@ -22,7 +22,7 @@ def as_rows(samples: Samples) -> Samples:
     """Return samples of graphs with a row of numbers for each and its target; others as they are.
 
     A row holds the mean and the spread of each field over the nodes or edges, and how many there
-    are. Graphs with a target for each node stay as they are, too.
+    are: different graphs may have equal ones. Graphs with a target for each node stay as they are.
     """
     if not samples.batches or not all(map(graphs.are_graphs, samples.batches)):
         return samples
@@ -31,7 +31,7 @@ def as_rows(samples: Samples) -> Samples:
     rows = [_row(fields) for fields in found]
     known = [target for target in targets if target is not None]
     same = len({(t.shape, t.dtype) for t in known}) == 1 and len({len(row) for row in rows}) == 1
-    if len(known) < len(found) or not same:
+    if len(known) < len(found) or not same or not rows[0].numel():
         return samples
     return replace(samples, inputs=(torch.stack(rows),), target=torch.cat(known), separate=True)
 

@@ -17,7 +17,7 @@ from auditor.fields import fields_of
 from ._copies import chance_of_equality, has_many_digits, hashes
 from ._samples import Samples
 
-# Graphs whose numbers are looked at, and the part of these that no other one equals, at least.
+# Different graphs whose numbers are looked at, and the part of these that comes once, at least.
 _LOOKED_AT, _ALL_DIFFERENT = 100, 0.5
 
 
@@ -131,9 +131,10 @@ def _are_graphs(samples: Samples) -> bool:
 
 
 def _of_graphs(train: Samples, val: Samples | None) -> Keys:
-    is_numeric = _have_numbers_of_their_own(train)
+    keys = graph_keys(train.batches)
+    is_numeric = _have_numbers_of_their_own(train, keys)
     others = graph_keys(val.batches) if val is not None and _are_graphs(val) else None
-    return Keys(graph_keys(train.batches), others, 0.0 if is_numeric else 1.0, not is_numeric)
+    return Keys(keys, others, 0.0 if is_numeric else 1.0, not is_numeric)
 
 
 def _fields(read: Sequence[Any]) -> Iterator[dict[str, Tensor]]:
@@ -154,19 +155,23 @@ def graph_keys(read: Sequence[Any]) -> list[bytes]:
     return keys
 
 
-def _have_numbers_of_their_own(samples: Samples) -> bool:
-    """Tell whether a field of the graphs holds real numbers, that hardly ever come twice."""
+def _have_numbers_of_their_own(samples: Samples, keys: Sequence[bytes]) -> bool:
+    """Tell whether a field holds real numbers that hardly ever come back in another graph."""
+    different = set({key: place for place, key in reversed(list(enumerate(keys)))}.values())
     seen: dict[str, list[Tensor]] = {}
-    for fields, _ in zip(_fields(samples.batches), range(_LOOKED_AT), strict=False):
+    looked_at = 0
+    for place, fields in enumerate(_fields(samples.batches)):
+        if place not in different:
+            continue
+        looked_at += 1
         for name, value in fields.items():
             if value.is_floating_point():
                 seen.setdefault(name, []).append(value.reshape(-1))
-    return any(_differ(torch.cat(values)) for values in seen.values())
+        if looked_at == _LOOKED_AT:
+            break
+    return looked_at > 1 and any(_differ(torch.cat(values)) for values in seen.values())
 
 
 def _differ(values: Tensor) -> bool:
-    # Of copies each value is there as often as the graph: they do not count against it.
-    distinct, counts = torch.unique(values, return_counts=True)
-    usual = float(counts.double().median())
-    spread = distinct.numel() * usual >= _ALL_DIFFERENT * values.numel()
-    return distinct.numel() > 1 and spread and has_many_digits(distinct)
+    distinct = torch.unique(values)
+    return distinct.numel() >= _ALL_DIFFERENT * values.numel() > 1 and has_many_digits(distinct)

@@ -228,5 +228,5 @@ def _numbers(target: Tensor | None) -> Tensor | None:
     """Return one number per sample, (N,), for regression targets: the mean of several."""
     if target is None or not target.is_floating_point() or not target.numel():
         return None
-    means = target.double().reshape(target.shape[0], -1).mean(dim=1)
+    means = target.reshape(target.shape[0], -1).mean(dim=1, dtype=torch.float64)
     return means if math.isfinite(float(means.sum())) else None

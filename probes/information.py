@@ -68,7 +68,8 @@ class Information:
         Raises:
             NotApplicable: There is no target of the samples' own.
         """
-        samples = as_rows(training_samples(context))
+        read = training_samples(context)
+        samples = as_rows(read)
         target = samples.target
         if target is None or samples.count < _FEWEST:
             raise NotApplicable("the batches hold no targets of fixed shape, or too few samples")
@@ -80,9 +81,11 @@ class Information:
             context.note.measure("group_share_high", 1.0)
             _neutral(context, 1.0)
             return
-        self._learnable(context, samples, look)
+        self._learnable(context, samples, look, whole=samples is read)
 
-    def _learnable(self, context: ProbeContext, samples: Samples, look: FirstLook) -> None:
+    def _learnable(
+        self, context: ProbeContext, samples: Samples, look: FirstLook, *, whole: bool,
+    ) -> None:
         names = ("dependence_p", "inputs_repeat", "group_share_high", "learned_skill",
                  "unseen_skill_high")
         labels = class_labels(samples, look)
@@ -92,7 +95,7 @@ class Information:
             context.note.absent(
                 "the samples are not rows of fixed shape with one class or number", *names)
             return
-        if (groups := _groups(inputs)) is not None:
+        if whole and (groups := _groups(inputs)) is not None:
             # So few different inputs that what these do not tell, nothing in the inputs tells.
             told = told_by_groups(groups, target, classes=labels is not None, seed=context.seed)
             context.note.measure("group_share_high", told.high)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
 from auditor import batches
+from auditor.graphs import are_graphs
 from auditor.observation import Observation
 from auditor.target import WithTrainingStep
 
@@ -130,6 +131,21 @@ def test_graphs_without_numbers_of_their_own_may_be_equal_by_chance() -> None:
     assert "duplicate_share" in seen("data", many(numbers=False)).absent
 
 
+def test_numbers_that_stand_for_kinds_are_not_of_a_graphs_own() -> None:
+    table = torch.randn(FEATURES, FEATURES, generator=torch.Generator().manual_seed(0))
+    kinds = [Graph(one.x @ table, one.y) for one in many(numbers=False)]
+
+    assert "duplicate_share" in seen("data", kinds).absent
+
+
+def test_a_batch_that_cannot_be_read_is_no_batch_of_graphs() -> None:
+    class Unwilling:
+        def __getattr__(self, name: str) -> Any:
+            raise RuntimeError(name)
+
+    assert not are_graphs(Unwilling())
+
+
 def test_validation_graphs_that_are_trained_on_are_found() -> None:
     fresh = [graph(1000 + i) for i in range(64)]
     leaky = seen("data", many(), [*many()[:32], *fresh[:32]])
@@ -169,3 +185,11 @@ def test_targets_of_other_graphs_do_not_depend_on_what_is_in_these(joined: bool)
     found = seen("information", mixed)
 
     assert (float(found.value("dependence_p") or 0) <= 1e-3) is joined
+
+
+def test_graphs_that_differ_in_their_edges_alone_are_not_taken_for_equal_inputs() -> None:
+    g = torch.Generator().manual_seed(0)
+    alike = [Graph(torch.ones(5, FEATURES), torch.randn(1, generator=g)) for _ in range(320)]
+    found = seen("information", alike)
+
+    assert found.value("inputs_repeat") is not True
