@@ -128,11 +128,12 @@ def select(batch: Any, samples: Sequence[int] | Tensor) -> Any:
 
     Tensors and lists whose first dimension is not the number of samples are kept whole, but for
     rows of numbers that hold the samples one behind the other, each as long as another tensor says
-    (the targets of CTC).
+    (the targets of CTC). So are graphs that cannot be joined again.
     """
     if graphs.are_graphs(batch):
         each = graphs.graphs_of(batch)
-        return graphs.batch_of([each[i] for i in torch.as_tensor(samples).tolist()], batch)
+        chosen = graphs.batch_of([each[i] for i in torch.as_tensor(samples).tolist()], batch)
+        return batch if chosen is None else chosen
     index = torch.as_tensor(samples)
     count = length(batch)
     lengths = _lengths(batch, count)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from auditor import batches
+from auditor.fieldnames import names_of
 
 # What graph libraries call the numbers of nodes and edges. Other names may be those of targets.
 FEATURES = ("x", "edge_attr")
@@ -30,7 +31,7 @@ def numbers_in(batch: Any) -> dict[str, Tensor]:
 def fields_of(batch: Any) -> dict[str, Tensor]:
     """Return the dense tensors of an object's fields by name, those of targets too."""
     try:
-        fields = {name: getattr(batch, name, None) for name in _names(batch)}
+        fields = {name: getattr(batch, name, None) for name in names_of(batch)}
     except Exception:
         # A field of the user's that raises when it is read is no input.
         return {}
@@ -38,11 +39,22 @@ def fields_of(batch: Any) -> dict[str, Tensor]:
             if isinstance(value, Tensor) and value.layout is torch.strided}
 
 
+def whole_of(item: Any) -> dict[str, Tensor] | None:
+    """Return all fields of an object by name; None where one is no dense tensor and no number."""
+    found = fields_of(item)
+    for name in set(names_of(item)) - set(found):
+        number = getattr(item, name, None)
+        if not isinstance(number, (bool, int, float)):
+            return None
+        found[name] = torch.tensor(number)
+    return found or None
+
+
 def features_of(batch: Any) -> dict[str, Tensor]:
     """Return those fields that are features of nodes and edges, beside a target."""
     fields = numbers_in(batch)
     named = {name: fields[name] for name in FEATURES if name in fields and fields[name].dim() > 1}
-    return named if named and any(key in _names(batch) for key in batches.TARGET_KEYS) else {}
+    return named if named and any(key in names_of(batch) for key in batches.TARGET_KEYS) else {}
 
 
 def with_fields(batch: Any, fields: Mapping[str, Tensor]) -> Any:
@@ -64,9 +76,3 @@ def can_be_replaced(batch: Any, name: str) -> bool:
     except Exception:
         # The user's object refuses: it may be frozen.
         return False
-
-
-def _names(batch: Any) -> list[str]:
-    keys = getattr(batch, "keys", None)
-    names = keys() if callable(keys) else getattr(batch, "__dict__", {}) if keys is None else keys
-    return [name for name in names if isinstance(name, str)]

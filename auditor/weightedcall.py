@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 
 from torch import Tensor
 
@@ -50,6 +51,9 @@ def fan_in(weight: Tensor, layout: str, call: Call) -> int:
 def _strides(call: Call, dims: int) -> int:
     """Return the product of a transposed convolution's strides."""
     given = call.kwargs.get("stride", call.args[_STRIDE] if len(call.args) > _STRIDE else 1)
-    each = (given,) * dims if isinstance(given, int) else tuple(given)
+    try:
+        each = (operator.index(given),)
+    except TypeError:
+        each = tuple(given)
     # Of several dimensions one number may stand for all.
     return int(math.prod(each * dims if len(each) == 1 else each))

@@ -42,16 +42,18 @@ class Copies:
     examples: tuple[tuple[int, int], ...]
 
 
-def hashes(tensors: Sequence[Tensor]) -> list[bytes]:
-    """Return one hash per sample of (N, ...) tensors; empty for blank samples.
+def is_blank(tensor: Tensor) -> Tensor:
+    """Return which samples, (N,), of (N, ...) hold a single value: these are equal by nature."""
+    flat = tensor.detach().cpu().reshape(tensor.shape[0], -1)
+    return (flat == flat[:, :1]).all(dim=1)
 
-    Blank means that all values of the sample are the same: such samples are equal by nature.
-    """
+
+def hashes(tensors: Sequence[Tensor], blank: Tensor) -> list[bytes]:
+    """Return one hash per sample of (N, ...) tensors; empty for blank samples, (N,)."""
     flat = [t.detach().cpu().contiguous().reshape(t.shape[0], -1) for t in tensors]
-    blank = torch.stack([(t == t[:, :1]).all(dim=1) for t in flat]).all(dim=0).tolist()
     raw = [t.view(torch.uint8).numpy() for t in flat]
     found = []
-    for index, nothing in enumerate(blank):
+    for index, nothing in enumerate(blank.tolist()):
         digest = hashlib.blake2b(digest_size=12)
         for rows in raw:
             digest.update(rows[index].tobytes())

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from auditor import batches, graphs
-from auditor.fields import fields_of
+from auditor.fields import whole_of
 
 from ._samples import Samples
 
@@ -24,16 +24,25 @@ def as_rows(samples: Samples) -> Samples:
     A row holds the mean and the spread of each field over the nodes or edges, and how many there
     are: different graphs may have equal ones. Graphs with a target for each node stay as they are.
     """
-    if not samples.batches or not all(map(graphs.are_graphs, samples.batches)):
+    if len({type(batch) for batch in samples.batches}) != 1 or not graphs.are_graphs(
+            samples.batches[0]):
         return samples
-    found = [fields_of(graph) for batch in samples.batches for graph in graphs.graphs_of(batch)]
+    each = [whole_of(graph) for batch in samples.batches for graph in graphs.graphs_of(batch)]
+    found = [fields for fields in each if fields is not None]
+    if len(found) < len(each):
+        return samples
     targets = [_target(fields) for fields in found]
     rows = [_row(fields) for fields in found]
     known = [target for target in targets if target is not None]
     same = len({(t.shape, t.dtype) for t in known}) == 1 and len({len(row) for row in rows}) == 1
     if len(known) < len(found) or not same or not rows[0].numel():
         return samples
-    return replace(samples, inputs=(torch.stack(rows),), target=torch.cat(known), separate=True)
+    table = torch.stack(rows)
+    # Of kinds alone the table holds whole numbers, so that they are known as such.
+    real = any(value.is_floating_point() for name, value in found[0].items()
+               if name not in batches.TARGET_KEYS)
+    return replace(samples, inputs=(table if real else (1000 * table).long(),),
+                   target=torch.cat(known), separate=True)
 
 
 def _target(fields: dict[str, Tensor]) -> Tensor | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,10 +13,10 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
 from auditor import batches, graphs
-from auditor.fields import fields_of
+from auditor.fields import whole_of
 
-from ._copies import chance_of_equality, has_many_digits, hashes
-from ._samples import Samples
+from ._copies import chance_of_equality, has_many_digits, hashes, is_blank
+from ._samples import BYTES, Samples
 
 # Different graphs whose numbers are looked at, and the part of these that comes once, at least.
 _LOOKED_AT, _ALL_DIFFERENT = 100, 0.5
@@ -50,7 +51,7 @@ def keys_of(
     """
     counts = f"{train.count}, {val.count if val else 0}"
     if _are_graphs(train):
-        found: Keys = once(f"keys of graphs {counts}", lambda: _of_graphs(train, val))
+        found: Keys | None = once(f"keys of graphs {counts}", lambda: _of_graphs(train, val))
         return found
     tensors = _columns(train)
     if tensors is None:
@@ -58,8 +59,8 @@ def keys_of(
     others = _columns(val) if val is not None else None
     if others is not None and len(others) != len(tensors):
         others = None
-    found = once(f"keys {counts}", lambda: _of_rows(*_filled_up(tensors, others)))
-    return found
+    rows: Keys | None = once(f"keys {counts}", lambda: _of_rows(tensors, others))
+    return rows
 
 
 def _columns(samples: Samples) -> list[list[Tensor]] | None:
@@ -70,28 +71,46 @@ def _columns(samples: Samples) -> list[list[Tensor]] | None:
     return [list(column) for column in zip(*parts, strict=True)]
 
 
-def _filled_up(
+def _of_rows(
     train: Sequence[list[Tensor]], val: Sequence[list[Tensor]] | None,
-) -> tuple[list[Tensor] | None, list[Tensor] | None]:
-    """Return the columns as (N, ...) tensors; sequences are filled up to the longest of both sets.
+) -> Keys | None:
+    """Return the keys of columns; sequences are filled up to the longest of both sets first.
 
-    None instead of a set whose shapes differ otherwise. A filling counts as such by its value, so
-    that what was filled up to another length before is the same sample.
+    None where the shapes differ otherwise, or the longest would make all of them too large.
     """
-    joined: tuple[list[Tensor], list[Tensor]] = ([], [])
-    for number, ours in enumerate(train):
-        theirs = val[number] if val is not None else []
-        if not _fit(ours):
-            return None, None
-        if not _fit([*ours, *theirs]):
-            val = None
-            theirs = []
-        longest = max((t.shape[1] for t in (*ours, *theirs) if t.dim() > 1), default=0)
-        filling = _filling(ours)
-        joined[0].append(torch.cat([_longer(t, longest, filling) for t in ours]))
-        if theirs:
-            joined[1].append(torch.cat([_longer(t, longest, filling) for t in theirs]))
-    return joined[0], joined[1] if val is not None else None
+    if val is not None and not all(map(_fit, map(operator.add, train, val))):
+        val = None
+    if not all(map(_fit, train)):
+        return None
+    fillings = [_filling(ours) for ours in train]
+    both = [[*ours, *theirs] for ours, theirs in zip(train, val or [[]] * len(train), strict=True)]
+    lengths = [max((t.shape[1] for t in tensors if t.dim() > 1), default=0) for tensors in both]
+    if sum(_bytes(t, length) for tensors, length in zip(both, lengths, strict=True)
+           for t in tensors) > 2 * BYTES:
+        return None
+    ours = _joined(train, lengths, fillings)
+    keys = hashes(ours, _blank(train))
+    others = None if val is None else hashes(_joined(val, lengths, fillings), _blank(val))
+    return Keys(keys, others, chance_of_equality(ours, keys),
+                not any(t.is_floating_point() for t in ours))
+
+
+def _joined(
+    columns: Sequence[list[Tensor]], lengths: Sequence[int], fillings: Sequence[float],
+) -> list[Tensor]:
+    return [torch.cat([_longer(t, length, filling) for t in tensors])
+            for tensors, length, filling in zip(columns, lengths, fillings, strict=True)]
+
+
+def _blank(columns: Sequence[list[Tensor]]) -> Tensor:
+    """Return which samples, (N,), hold a single value in each column, as they came."""
+    by_column = [torch.cat([is_blank(t) for t in tensors]) for tensors in columns]
+    return torch.stack(by_column).all(dim=0)
+
+
+def _bytes(tensor: Tensor, length: int) -> int:
+    return tensor.element_size() * tensor.numel() * length // max(
+        tensor.shape[1] if tensor.dim() > 1 else length, 1)
 
 
 def _fit(tensors: Sequence[Tensor]) -> bool:
@@ -100,11 +119,14 @@ def _fit(tensors: Sequence[Tensor]) -> bool:
 
 
 def _filling(tensors: Sequence[Tensor]) -> float:
-    """Return the value in which most sequences of different lengths end."""
-    ends = [t[:, -1].reshape(-1) for t in tensors if t.dim() == 2 and t.shape[1]]
-    if not ends:
+    """Return the value in which most sequences of different lengths end; 0 for masks."""
+    if len({t.shape[1:] for t in tensors}) < 2 or any(
+            t.dim() != 2 or t.is_floating_point() or t.is_complex() for t in tensors):
         return 0.0
-    values, counts = torch.unique(torch.cat(ends), return_counts=True)
+    if all(t.numel() == 0 or (int(t.min()) >= 0 and int(t.max()) <= 1) for t in tensors):
+        return 0.0
+    values, counts = torch.unique(
+        torch.cat([t[:, -1] for t in tensors if t.shape[1]]), return_counts=True)
     return float(values[counts.argmax()])
 
 
@@ -118,39 +140,42 @@ def _longer(tensor: Tensor, length: int, filling: float) -> Tensor:
     return F.pad(tensor.detach(), sides, value=filling)
 
 
-def _of_rows(train: list[Tensor] | None, val: list[Tensor] | None) -> Keys | None:
-    if train is None:
-        return None
-    keys = hashes(train)
-    return Keys(keys, hashes(val) if val is not None else None, chance_of_equality(train, keys),
-                not any(t.is_floating_point() for t in train))
-
-
 def _are_graphs(samples: Samples) -> bool:
-    return bool(samples.batches) and all(map(graphs.are_graphs, samples.batches))
+    kinds = {type(batch) for batch in samples.batches}
+    return len(kinds) == 1 and graphs.are_graphs(samples.batches[0])
 
 
-def _of_graphs(train: Samples, val: Samples | None) -> Keys:
+def _of_graphs(train: Samples, val: Samples | None) -> Keys | None:
     keys = graph_keys(train.batches)
+    if keys is None:
+        return None
     is_numeric = _have_numbers_of_their_own(train, keys)
     others = graph_keys(val.batches) if val is not None and _are_graphs(val) else None
     return Keys(keys, others, 0.0 if is_numeric else 1.0, not is_numeric)
 
 
-def _fields(read: Sequence[Any]) -> Iterator[dict[str, Tensor]]:
+def _fields(read: Sequence[Any]) -> Iterator[dict[str, Tensor] | None]:
     for batch in read:
         for graph in graphs.graphs_of(batch):
-            yield {name: value.detach() for name, value in sorted(fields_of(graph).items())}
+            yield whole_of(graph)
 
 
-def graph_keys(read: Sequence[Any]) -> list[bytes]:
-    """Return the hash of each graph of some batches, with its target."""
+def graph_keys(read: Sequence[Any], *, targets: bool = True) -> list[bytes] | None:
+    """Return the hash of each graph of some batches; None where a field is no dense tensor.
+
+    Args:
+        read: Batches of graphs.
+        targets: They count, too.
+    """
     keys = []
     for fields in _fields(read):
+        if fields is None:
+            return None
         digest = hashlib.blake2b(digest_size=12)
-        for name, value in fields.items():
-            digest.update(f"{name} {tuple(value.shape)}".encode())
-            digest.update(value.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        for name, value in sorted(fields.items()):
+            if targets or name not in batches.TARGET_KEYS:
+                raw = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+                digest.update(f"{name} {tuple(value.shape)}".encode() + raw.tobytes())
         keys.append(digest.digest())
     return keys
 
@@ -161,12 +186,12 @@ def _have_numbers_of_their_own(samples: Samples, keys: Sequence[bytes]) -> bool:
     seen: dict[str, list[Tensor]] = {}
     looked_at = 0
     for place, fields in enumerate(_fields(samples.batches)):
-        if place not in different:
+        if place not in different or fields is None:
             continue
         looked_at += 1
         for name, value in fields.items():
             if value.is_floating_point():
-                seen.setdefault(name, []).append(value.reshape(-1))
+                seen.setdefault(name, []).append(value.detach().reshape(-1))
         if looked_at == _LOOKED_AT:
             break
     return looked_at > 1 and any(_differ(torch.cat(values)) for values in seen.values())

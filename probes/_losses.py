@@ -146,7 +146,11 @@ def _unclamped(tensor: Tensor) -> Tensor | None:
     bounds = bounds_of(tensor)
     if bounds is None or bounds.by != "clamp" or not 0 <= bounds.low < bounds.high <= 1:
         return None
-    taken = getattr(_first_real(tensor.grad_fn), "_saved_self", None)
+    try:
+        taken = getattr(_first_real(tensor.grad_fn), "_saved_self", None)
+    except RuntimeError:
+        # A backward pass has freed it, or it was changed in place.
+        return None
     return taken.detach() if isinstance(taken, Tensor) else None
 
 

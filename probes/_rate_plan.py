@@ -53,8 +53,9 @@ _PLANS = (
     Plan(250, points=14, heat=0, length=30, long=60, duels=True),
     Plan(185, points=14, heat=0, length=30, long=60, duels=True),
 )
-# A duel alone, and with all of a closer look.
-MINIMUM, ENOUGH = 75, _PLANS[-1].total
+# A duel alone with all its evaluations, what of it comes after the sweep, and a duel with all of a
+# closer look.
+MINIMUM, _REST, ENOUGH = 95, 75, _PLANS[-1].total
 # Steps take longer than the shortest one that was timed, and a race that is cut short is lost.
 _MARGIN = 1.15
 
@@ -88,7 +89,7 @@ def refitted(plan: Plan, context: ProbeContext, steps: float, seconds: float) ->
     fitting = steps + context.seconds_left() * steps / max(seconds, 1e-9)
     if not plan.compares or plan.total <= fitting:
         return plan
-    if fitting < MINIMUM:
+    if fitting - steps < _REST:
         raise OutOfTime("the steps are slower than those that were timed at first")
     smaller = next((one for one in _PLANS if one.total <= fitting), _PLANS[-1])
     return replace(smaller, total=min(smaller.total, int(fitting)))

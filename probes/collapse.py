@@ -96,7 +96,7 @@ def _keep_only_the_latest_statistics(model: nn.Module) -> None:
 def _distinct(batch: Any, count: int) -> int:
     """Return how many samples have inputs of their own; 0 when the inputs are not seen."""
     if are_graphs(batch):
-        return len(set(graph_keys([batch])))
+        return len(set(graph_keys([batch], targets=False) or ()))
     inputs = [t for t in batches.split(batch).inputs if t.dim() and t.shape[0] == count]
     return max((len(torch.unique(t.reshape(count, -1), dim=0)) for t in inputs if t.numel()),
                default=0)

@@ -225,8 +225,13 @@ def _open_end(val: Samples) -> bool:
 
 
 def _numbers(target: Tensor | None) -> Tensor | None:
-    """Return one number per sample, (N,), for regression targets: the mean of several."""
+    """Return one number per sample, (N,), for regression targets: of several the one that varies.
+
+    That is the one with the largest variance; of very many some are looked at.
+    """
     if target is None or not target.is_floating_point() or not target.numel():
         return None
-    means = target.reshape(target.shape[0], -1).mean(dim=1, dtype=torch.float64)
-    return means if math.isfinite(float(means.sum())) else None
+    columns = target.reshape(target.shape[0], -1)
+    columns = columns[:, ::-(-columns.shape[1] // _WIDEST_TABLE)].double()
+    widest = columns[:, int(columns.var(dim=0, correction=0).nan_to_num(-1.0).argmax())]
+    return widest if math.isfinite(float(widest.sum())) else None

@@ -172,3 +172,48 @@ def test_other_sequences_are_no_copies() -> None:
 
     assert number(found, "duplicate_share") == 0
     assert number(found, "leaked_share") == 0
+
+
+def test_silence_is_no_copy_however_it_is_filled_up() -> None:
+    g = torch.Generator().manual_seed(0)
+    clips = [torch.randn(int(torch.randint(8, 30, (), generator=g)), 3, generator=g)
+             for _ in range(416)]
+    quiet = [torch.full_like(clip, -80.0) if i % 10 == 0 else clip for i, clip in enumerate(clips)]
+
+    class Clips(Padded):
+        def __iter__(self) -> Any:
+            for i in range(len(self)):
+                rows = self.rows[i * self.size:(i + 1) * self.size]
+                yield (nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-80.0),
+                       torch.arange(len(rows)) % CLASSES)
+
+    class Mean(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(3, CLASSES)
+
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = self.head(x.mean(1) / 80)
+            return out
+
+    found = looked_at(torch.zeros(2, 3), torch.zeros(2).long(), make_model=Mean,
+                      make_train_loader=lambda: Clips(quiet, 32))
+
+    assert number(found, "duplicate_share") == 0
+
+
+def test_numbers_that_cannot_be_sorted_are_compared_all_the_same() -> None:
+    x = torch.randn(320, 8, generator=torch.Generator().manual_seed(0)).to(torch.complex64)
+
+    class Real(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(8, CLASSES)
+
+        def forward(self, value: Tensor) -> Tensor:
+            out: Tensor = self.head(value.real)
+            return out
+
+    found = looked_at(x, torch.arange(320) % CLASSES, make_model=Real)
+
+    assert found.status == "measured"

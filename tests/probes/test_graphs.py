@@ -146,6 +146,42 @@ def test_a_batch_that_cannot_be_read_is_no_batch_of_graphs() -> None:
     assert not are_graphs(Unwilling())
 
 
+class Untold(Graph):
+    """A graph with a field that is no tensor."""
+
+    def __init__(self, x: Tensor, y: Tensor) -> None:
+        super().__init__(x, y)
+        self.edges = {"of one kind": torch.randn(3)}
+
+
+class Handmade(Graphs):
+    """It does not know where one graph ends."""
+
+    def to_data_list(self) -> list[Graph]:
+        raise RuntimeError("cannot be reconstructed")
+
+
+def test_graphs_of_which_a_part_is_not_seen_are_not_compared(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Mine, "to_data_list", lambda self: [
+        Untold(one.x, one.y) for one in Graphs.to_data_list(self)])
+
+    assert "duplicate_share" in seen("data", many()[:64] * 5).absent
+
+
+def test_a_batch_that_was_put_together_by_hand_is_left_whole() -> None:
+    batch = Handmade([graph(i) for i in range(4)])
+
+    assert not are_graphs(batch)
+    assert batches.select(batch, [0, 1]) is batch
+
+
+def test_targets_do_not_make_equal_graphs_different() -> None:
+    x = graph(0).x
+    assert "do not differ" in seen("collapse", [Graph(x, graph(i).y) for i in range(64)]).reason
+
+
 def test_validation_graphs_that_are_trained_on_are_found() -> None:
     fresh = [graph(1000 + i) for i in range(64)]
     leaky = seen("data", many(), [*many()[:32], *fresh[:32]])

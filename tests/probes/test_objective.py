@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -194,3 +195,13 @@ def test_an_unknown_loss_is_not_judged() -> None:
         lambda out, y: out.logsumexp(dim=1).mean() - out.gather(1, y[:, None]).mean()))
 
     assert observation.status == "not-applicable"
+
+
+def test_a_loss_that_is_looked_at_after_the_backward_pass_is_no_fault() -> None:
+    bounded = import_module("auditor.probes._losses")._unclamped
+    scores = torch.randn(8, 1, requires_grad=True)
+    clamped_scores = scores.mul(1).clamp(0.1, 0.9)
+    assert bounded(clamped_scores) is not None
+    clamped_scores.sum().backward()  # type: ignore[no-untyped-call]
+
+    assert bounded(clamped_scores) is None

@@ -71,3 +71,13 @@ def test_the_share_of_the_order_is_that_of_the_variance_between_batches(classes:
     exact = (between - chance) / (values.square().sum() - chance)
     assert found.explained == pytest.approx(float(exact), abs=0.003)
     assert found.p == pytest.approx(1 / 2000)
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_classes_that_are_written_as_rows_of_numbers_are_sorted_too(shuffle: bool) -> None:
+    x, y = table()
+    order = y.argsort()
+    rows = nn.functional.one_hot(y[order], CLASSES).float()
+    found = looked_at(x[order], rows, nn.MSELoss(), shuffle=shuffle)
+
+    assert (number(found, "order_explained") > 0.5) is not shuffle
