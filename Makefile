@@ -42,7 +42,7 @@ test-wheel: $(VENV)/installed
 	cd $(WHEEL) && venv/bin/python -P -m pytest -q -n 2 -m "not zoo and not browser and not sources" \
 	    tests/reports tests/rules/test_cases.py $(addprefix tests/core/test_,cli.py config.py init.py packfile.py pytest.py registry.py template.py)
 
-# Some twenty quick members of the accuracy benchmark: fails where one was right and is no more.
+# A dozen quick members of the accuracy benchmark: fails where one was right and is no more.
 accuracy: $(VENV)/installed
 	$(BIN)/python -m benchmarks.accuracy --fast --check --again --budget 180 --results build/accuracy
 

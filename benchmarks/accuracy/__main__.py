@@ -52,7 +52,7 @@ def _options() -> argparse.Namespace:
                         default=Path(tempfile.gettempdir()) / "auditor-accuracy")
     parser.add_argument("--part", default="1/1", help="K/N: every N-th member of each rule, from "
                         "the K-th on")
-    parser.add_argument("--fast", action="store_true", help="some twenty quick members that the "
+    parser.add_argument("--fast", action="store_true", help="a dozen quick members that the "
                         "committed results hold as right")
     parser.add_argument("--check", action="store_true", help="end with 1 where a member was right "
                         "in the committed results and is not now")
