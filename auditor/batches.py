@@ -130,8 +130,8 @@ def select(batch: Any, samples: Sequence[int] | Tensor) -> Any:
     rows of numbers that hold the samples one behind the other, each as long as another tensor says
     (the targets of CTC). So are graphs that cannot be joined again.
     """
-    if graphs.are_graphs(batch):
-        each = graphs.graphs_of(batch)
+    each = graphs.graphs_of(batch)
+    if each is not None:
         chosen = graphs.batch_of([each[i] for i in torch.as_tensor(samples).tolist()], batch)
         return batch if chosen is None else chosen
     index = torch.as_tensor(samples)
@@ -160,9 +160,9 @@ def concatenate(batches: Sequence[Any]) -> Any | None:
     """Return one batch that holds the samples of all, or None where they cannot be joined."""
     if len(batches) == 1:
         return batches[0]
-    if all(map(graphs.are_graphs, batches)):
-        each = [graph for batch in batches for graph in graphs.graphs_of(batch)]
-        return graphs.batch_of(each, batches[0])
+    taken_apart = [graphs.graphs_of(batch) for batch in batches]
+    if None not in taken_apart:
+        return graphs.batch_of([one for each in taken_apart for one in each or ()], batches[0])
     if any(True for _ in _plain_lists(batches[0], length(batches[0]))):
         return None
     parts = [list(tensors_of(batch)) for batch in batches]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from auditor import batches
-from auditor.fieldnames import names_of
+from auditor.graphs import names_of
 
 # What graph libraries call the numbers of nodes and edges. Other names may be those of targets.
 FEATURES = ("x", "edge_attr")

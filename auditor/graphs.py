@@ -8,27 +8,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from auditor.fieldnames import names_of
-
 # torch_geometric numbers the nodes of further sets of a graph (`follow_batch`) under such names.
 _NUMBERS = "_batch"
 
 
-def are_graphs(batch: Any) -> bool:
-    """Tell whether a batch is one of graphs; one that was put together by hand may be none."""
+def graphs_of(batch: Any) -> list[Any] | None:
+    """Return the graphs of a batch, in order; None where it is no batch of graphs.
+
+    One that was put together by hand may not know where a graph ends.
+    """
     # Asked of the type: an object of the user's may raise whatever it likes when it is read.
     if _maker(batch) is None or not callable(getattr(type(batch), "to_data_list", None)):
-        return False
+        return None
     try:
-        return len(graphs_of(batch)) == len(batch)
+        found = list(batch.to_data_list())
+        return found if len(found) == len(batch) else None
     except Exception:
-        # It does not know where one graph ends.
-        return False
-
-
-def graphs_of(batch: Any) -> list[Any]:
-    """Return the graphs of a batch, in order."""
-    return list(batch.to_data_list())
+        # The library's way of saying that it cannot.
+        return None
 
 
 def batch_of(graphs: Sequence[Any], like: Any) -> Any | None:
@@ -48,3 +45,10 @@ def batch_of(graphs: Sequence[Any], like: Any) -> Any | None:
 def _maker(batch: Any) -> Any:
     # The type of a batch is made for its kind of graph, from the class that is meant.
     return next((kind for kind in type(batch).__mro__ if "from_data_list" in vars(kind)), None)
+
+
+def names_of(item: Any) -> list[str]:
+    """Return the names of an object's fields: its keys, if it has any, else its attributes."""
+    keys = getattr(item, "keys", None)
+    names = keys() if callable(keys) else getattr(item, "__dict__", {}) if keys is None else keys
+    return [name for name in names if isinstance(name, str)]

@@ -7,8 +7,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from auditor import batches, graphs
+from auditor import batches
 from auditor.fields import whole_of
+from auditor.graphs import graphs_of
 
 from ._samples import Samples
 
@@ -24,12 +25,9 @@ def as_rows(samples: Samples) -> Samples:
     A row holds the mean and the spread of each field over the nodes or edges, and how many there
     are: different graphs may have equal ones. Graphs with a target for each node stay as they are.
     """
-    if len({type(batch) for batch in samples.batches}) != 1 or not graphs.are_graphs(
-            samples.batches[0]):
-        return samples
-    each = [whole_of(graph) for batch in samples.batches for graph in graphs.graphs_of(batch)]
+    each = [whole_of(graph) for batch in samples.batches for graph in graphs_of(batch) or ()]
     found = [fields for fields in each if fields is not None]
-    if len(found) < len(each):
+    if not found or len(found) < samples.count:
         return samples
     targets = [_target(fields) for fields in found]
     rows = [_row(fields) for fields in found]

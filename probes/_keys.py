@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
-from auditor import batches, graphs
+from auditor import batches
 from auditor.fields import whole_of
+from auditor.graphs import graphs_of
 
 from ._copies import chance_of_equality, has_many_digits, hashes, is_blank
 from ._samples import BYTES, Samples
@@ -64,11 +65,13 @@ def keys_of(
 
 
 def _columns(samples: Samples) -> list[list[Tensor]] | None:
-    """Return each input's tensors, one per batch; None where they are not one entry a sample."""
+    """Return each input's tensors, one per batch or joined; None where they are not separate."""
     parts = [batches.split(batch).inputs for batch in samples.batches]
     if not samples.separate or not parts or len({len(part) for part in parts}) != 1:
         return None
-    return [list(column) for column in zip(*parts, strict=True)]
+    # What has been joined already is not copied again.
+    return [list(column) if joined is None else [joined]
+            for column, joined in zip(zip(*parts, strict=True), samples.inputs, strict=True)]
 
 
 def _of_rows(
@@ -98,8 +101,9 @@ def _of_rows(
 def _joined(
     columns: Sequence[list[Tensor]], lengths: Sequence[int], fillings: Sequence[float],
 ) -> list[Tensor]:
-    return [torch.cat([_longer(t, length, filling) for t in tensors])
-            for tensors, length, filling in zip(columns, lengths, fillings, strict=True)]
+    longer = [[_longer(t, length, filling) for t in tensors]
+              for tensors, length, filling in zip(columns, lengths, fillings, strict=True)]
+    return [parts[0] if len(parts) == 1 else torch.cat(parts) for parts in longer]
 
 
 def _blank(columns: Sequence[list[Tensor]]) -> Tensor:
@@ -142,7 +146,7 @@ def _longer(tensor: Tensor, length: int, filling: float) -> Tensor:
 
 def _are_graphs(samples: Samples) -> bool:
     kinds = {type(batch) for batch in samples.batches}
-    return len(kinds) == 1 and graphs.are_graphs(samples.batches[0])
+    return len(kinds) == 1 and graphs_of(samples.batches[0]) is not None
 
 
 def _of_graphs(train: Samples, val: Samples | None) -> Keys | None:
@@ -156,7 +160,7 @@ def _of_graphs(train: Samples, val: Samples | None) -> Keys | None:
 
 def _fields(read: Sequence[Any]) -> Iterator[dict[str, Tensor] | None]:
     for batch in read:
-        for graph in graphs.graphs_of(batch):
+        for graph in graphs_of(batch) or ():
             yield whole_of(graph)
 
 

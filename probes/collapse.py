@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from auditor import batches
-from auditor.graphs import are_graphs
+from auditor.graphs import graphs_of
 from auditor.isolation import seeded
 from auditor.observation import Quantity
 from auditor.probe import Cost, NotApplicable, ProbeContext
@@ -95,7 +95,7 @@ def _keep_only_the_latest_statistics(model: nn.Module) -> None:
 
 def _distinct(batch: Any, count: int) -> int:
     """Return how many samples have inputs of their own; 0 when the inputs are not seen."""
-    if are_graphs(batch):
+    if graphs_of(batch) is not None:
         return len(set(graph_keys([batch], targets=False) or ()))
     inputs = [t for t in batches.split(batch).inputs if t.dim() and t.shape[0] == count]
     return max((len(torch.unique(t.reshape(count, -1), dim=0)) for t in inputs if t.numel()),

@@ -11,7 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from auditor import batches
 from auditor.errors import TargetError
-from auditor.graphs import are_graphs
+from auditor.graphs import graphs_of
 from auditor.isolation import seeded
 from auditor.observation import Quantity
 from auditor.probe import Cost, NotApplicable, ProbeContext
@@ -162,7 +162,7 @@ def _samples(context: ProbeContext) -> Any:
     stored = context.batches.train(1)
     batch = stored[0] if stored else None
     count = batches.length(batch)
-    if are_graphs(batch) and count >= _FEWEST:
+    if count >= _FEWEST and graphs_of(batch) is not None:
         return batches.select(batch, list(range(min(count, _SAMPLES))))
     tensors = list(batches.tensors_of(batch))
     if not tensors or count < _FEWEST:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from auditor import batches
 from auditor.errors import TargetError
-from auditor.graphs import are_graphs
+from auditor.graphs import graphs_of
 from auditor.isolation import seed_all, seeded
 from auditor.modes import evaluating
 from auditor.observation import Quantity
@@ -70,7 +70,7 @@ class Reduction:
 
 def _growth(bench: Bench, batch: Any, seed: int) -> float | None:
     half = batches.length(batch) // 2
-    opaque = next(batches.tensors_of(batch), None) is None and not are_graphs(batch)
+    opaque = next(batches.tensors_of(batch), None) is None and graphs_of(batch) is None
     if half < 1 or opaque:
         return None
     losses = []

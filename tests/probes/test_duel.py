@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from builders import target
-from torch import Tensor, nn
+from rate_cases import blobs, dead, mlp
 
 from auditor.observation import Observation
 from auditor.probe import Notebook, OutOfTime, ProbeContext
@@ -17,23 +17,6 @@ from auditor.store import BatchStore
 
 LearningRate = import_module("auditor.probes.learning_rate").LearningRate
 plans = import_module("auditor.probes._rate_plan")
-
-
-def blobs(count: int = 1600) -> tuple[Tensor, Tensor]:
-    g = torch.Generator().manual_seed(0)
-    y = torch.randint(0, 4, (count,), generator=g)
-    centres = torch.randn(4, 8, generator=g)
-    return centres[y] + 0.6 * torch.randn(count, 8, generator=g), y
-
-
-def mlp() -> nn.Module:
-    return nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 4))
-
-
-def dead() -> nn.Module:
-    model = mlp()
-    nn.init.constant_(model[0].bias, -100.0)  # type: ignore[index]
-    return model
 
 
 def duel(

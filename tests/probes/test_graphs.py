@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
 from auditor import batches
-from auditor.graphs import are_graphs
+from auditor.graphs import graphs_of
 from auditor.observation import Observation
 from auditor.target import WithTrainingStep
 
@@ -143,7 +143,7 @@ def test_a_batch_that_cannot_be_read_is_no_batch_of_graphs() -> None:
         def __getattr__(self, name: str) -> Any:
             raise RuntimeError(name)
 
-    assert not are_graphs(Unwilling())
+    assert graphs_of(Unwilling()) is None
 
 
 class Untold(Graph):
@@ -173,7 +173,7 @@ def test_graphs_of_which_a_part_is_not_seen_are_not_compared(
 def test_a_batch_that_was_put_together_by_hand_is_left_whole() -> None:
     batch = Handmade([graph(i) for i in range(4)])
 
-    assert not are_graphs(batch)
+    assert graphs_of(batch) is None
     assert batches.select(batch, [0, 1]) is batch
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from builders import observe, target
+from rate_cases import blobs, dead, mlp
 from torch import Tensor, nn
 
 from auditor.isolation import seeded
@@ -24,23 +25,6 @@ sweep = import_module("auditor.probes._sweep").sweep
 _track = import_module("auditor.probes._track")
 Track, Run = _track.Track, _track.Run
 Race = import_module("auditor.probes._race").Race
-
-
-def blobs(count: int = 1600) -> tuple[Tensor, Tensor]:
-    g = torch.Generator().manual_seed(0)
-    y = torch.randint(0, 4, (count,), generator=g)
-    centres = torch.randn(4, 8, generator=g)
-    return centres[y] + 0.6 * torch.randn(count, 8, generator=g), y
-
-
-def mlp() -> nn.Module:
-    return nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 4))
-
-
-def dead() -> nn.Module:
-    model = nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 4))
-    nn.init.constant_(model[0].bias, -100.0)  # type: ignore[arg-type]
-    return model
 
 
 def setup(lr: float, model: Callable[[], nn.Module] = mlp, **changes: Any) -> Target:
