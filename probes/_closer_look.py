@@ -11,7 +11,7 @@ from ._deadunits import died_of_the_rate
 from ._race import BARELY, Race, lengthened
 from ._rate_plan import Plan, Purse
 from ._track import Track
-from ._trials import LOOK, Comparison, compare, progress_of_an_epoch, warm_up
+from ._trials import LOOK, Comparison, compare, hurried, in_a_hurry, warm_up
 
 # The closer look is taken when the user's run ends this far behind and the rates differ this much.
 _BEHIND = 0.3
@@ -27,6 +27,8 @@ _NOTHING = 0.9
 # A loss that first rises by more than what could be learned may do with a warm-up. Healthy set-ups
 # rise by up to 0.92 of it.
 _JOLT = 1.0
+# What a rate has learned, relative to the best one, to take its place.
+_CLEARLY_MORE = 1.2
 # A loss this far above what is unbearable does not come back in a longer trial.
 _LOST = 10.0
 # Further initialisations: a rate that is too low fails alike on all of them.
@@ -105,16 +107,43 @@ def closer_look(
     elif _ratio(raced) >= 1 / _FAR_APART:
         return look
     else:
-        look.progress = progress_of_an_epoch(
-            track, raced.best, plan.length, epoch, purse.holds(plan.length))
-        tried = not math.isnan(look.progress)
-        if look.progress >= 1:
+        tried = _looks_at_an_epoch(context, look, track, raced, plan, purse, epoch)
+        if tried and look.progress >= 1:
             return look
     tracks = min(_TRACKS_ABOVE if above else _TRACKS_BELOW, purse.left // (2 * plan.length))
     compare(context, raced.best.lr, plan.length, look.found, tracks)
     if not (tried and (len(look.found.gaps) > 1 or _is_hopeless(look.found, raced))):
         look.missing = "the rates could not be compared on further seeds within the steps and time"
     return look
+
+
+def _looks_at_an_epoch(
+    context: ProbeContext, look: CloserLook, track: Track, raced: Race, plan: Plan, purse: Purse,
+    epoch: int,
+) -> bool:
+    """Measure what the user's rate learns in an epoch; return False where there is no time.
+
+    A rate that is the best one or more by then can learn as well, without a run. Where the epoch
+    clearly learns more than the best rate, that was not the best one: the rate of the epoch joins
+    the race, with the one in the middle between both, and all is told relative to the winner.
+    """
+    if hurried(track, plan.length, epoch) >= raced.best.lr:
+        return True
+    if not purse.holds(plan.length):
+        return False
+    run = in_a_hurry(track, plan.length, epoch)
+    if run.outcome == "out-of-time":
+        return False
+    look.progress = 1.0 - track.gap(run, raced.best)
+    surpasses = look.progress > _CLEARLY_MORE and not track.bench.schedule.warms_up
+    if surpasses and purse.holds(plan.length):
+        middle = track.go(math.sqrt(run.lr * raced.best.lr), plan.length, patient=False)
+        if middle.outcome == "out-of-time":
+            return False
+        raced.join([run, middle])
+        look.found = _first_pair(context, track, raced)
+        look.progress = 1.0 - track.gap(run, raced.best)
+    return True
 
 
 def _longer(

@@ -110,6 +110,11 @@ class Race:
         self.user = next(run for run in finalists if run.lr == self.user.lr)
         self.finalists, self.further = finalists, []
 
+    def join(self, runs: list[Run]) -> None:
+        """Let further runs of the whole way count, and those that went beyond it no more."""
+        self.finalists = sorted([*self.finalists, *runs], key=lambda run: run.lr)
+        self.further = []
+
     def _within(self, runs: list[Run], part: float) -> list[Run]:
         lowest = min(run.loss for run in runs)
         limit = lowest + part * max(self.reference - lowest, 0.0)

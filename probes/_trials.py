@@ -87,22 +87,17 @@ def warm_up(track: Track, suggested: Run, steps: int, so_far: Comparison) -> boo
     return True
 
 
-def progress_of_an_epoch(
-    track: Track, suggested: Run, steps: int, epoch: int, may_run: bool,
-) -> float:
-    """Return what the user's rate learns in an epoch, relative to the suggested one in a trial.
+def in_a_hurry(track: Track, steps: int, epoch: int) -> Run:
+    """Return an epoch at the user's rate, run in a trial's steps at a rate larger in proportion.
 
-    Where steps are small, a rate taken n times as large gets as far in an n-th of the steps. So
-    the epoch is run in a trial's steps at a rate larger in proportion. A rate that is the
-    suggested one or more by then can learn as well: 1, without a run. NaN where there is no time.
+    Where steps are small, a rate taken n times as large gets as far in an n-th of the steps.
     """
-    hurried = track.user_lr * epoch / steps
-    if hurried >= suggested.lr:
-        return 1.0
-    if not may_run:
-        return math.nan
-    run = track.go(hurried, steps, warmup_steps=0)
-    return math.nan if run.outcome == "out-of-time" else 1.0 - track.gap(run, suggested)
+    return track.go(hurried(track, steps, epoch), steps, warmup_steps=0)
+
+
+def hurried(track: Track, steps: int, epoch: int) -> float:
+    """Return the rate at which a trial moves the weights as far as an epoch does at the user's."""
+    return track.user_lr * epoch / steps
 
 
 def speedup(user: Run, suggested: Run, window: int = 5) -> float:

@@ -15,7 +15,9 @@ from auditor.observation import Observation
 from auditor.probe import Notebook, OutOfTime, ProbeContext
 from auditor.store import BatchStore
 
-LearningRate = import_module("auditor.probes.learning_rate").LearningRate
+probe = import_module("auditor.probes.learning_rate")
+LearningRate = probe.LearningRate
+sweeps = import_module("auditor.probes._sweep")
 plans = import_module("auditor.probes._rate_plan")
 
 
@@ -53,6 +55,20 @@ def test_a_conservative_rate_learns_within_an_epoch() -> None:
 
     assert number(seen, "lr_gap") > 0.3
     assert number(seen, "epoch_progress") > 0.9
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_rate_that_an_epoch_surpasses_is_not_the_one_to_compare_with(
+    seed: int, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Half of it learned at 0.5, 0.8 at the epoch's rate of 0.007, 0.9 between them.
+    misled = sweeps.Sweep((4.0,), (1.0,), 2.0, 0.0)
+    monkeypatch.setattr(probe, "sweep", lambda track, points: misled)
+
+    seen = duel(1e-4, seed=seed, optimizer=torch.optim.Adam)
+
+    assert 0.01 < number(seen, "suggested_lr") < 0.3
+    assert 0.7 < number(seen, "epoch_progress") < 1
 
 
 @pytest.mark.parametrize("seed", [0, 1])
