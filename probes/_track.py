@@ -8,10 +8,9 @@ differently can make them differ.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean, median
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -25,12 +24,10 @@ from auditor.snapshot import Snapshot
 from auditor.trial import Bench, Changes, Outcome, run
 
 from ._constant import constant_loss
+from ._stored import divided, stored_batches
 
 EVALUATED = 6
 _LOOKS = 16
-# Reading batches may take this part of a probe's time.
-_FETCH_SHARE = 0.25
-_FIRST_BATCHES = 8
 # A watched loss is the user's whole loss when they agree this well.
 _SAME = 1e-3
 # A loss that ends above its start by this part, or by twice the spread over batches, has blown up.
@@ -101,8 +98,8 @@ class Track:
             # known by heart for one of its orders.
             self.train, self.judges = [only], [only] * _LOOKS
         else:
-            self.train, self.judges = _divided(
-                stored_batches(context, steps + EVALUATED), steps, number)
+            stored = stored_batches(context, steps + EVALUATED)
+            self.train, self.judges = divided(stored, steps, number, EVALUATED)
         seed_all(self.seed)
         self.bench = Bench(context.target, changes)
         self._ratios = _ratios(self.bench.base_lrs)
@@ -248,35 +245,6 @@ class Track:
 
     def _hopeless(self, losses: Sequence[float]) -> bool:
         return len(losses) >= 4 and min(losses[-4:]) > self.unbearable
-
-
-def stored_batches(context: ProbeContext, wanted: int) -> list[Any]:
-    """Return up to `wanted` training batches, fewer when the loader is slow."""
-    context.batches.train(min(wanted, _FIRST_BATCHES))
-    waits = context.batches.training_pass.waits or [0.0]
-    known = len(context.batches.training_pass.batches)
-    left = max(context.deadline - time.monotonic(), 0.0)
-    affordable = known + _FETCH_SHARE * left / max(median(waits), 1e-6)
-    if affordable < wanted:
-        # Powers of two: what the clock says differs a little from run to run.
-        wanted = max(known, 2 ** int(math.log2(max(affordable, 1.0))))
-    stored = context.batches.train(wanted)
-    if len(stored) > 1 and 2 * batches.length(stored[-1]) < batches.length(stored[0]):
-        # The ragged end of an epoch is noisier than the other batches, and breaks batch norm.
-        return stored[:-1]
-    return stored
-
-
-def _divided(stored: list[Any], steps: int, number: int) -> tuple[list[Any], list[Any]]:
-    """Return the batches to train on, rotated for each further track, and those that judge."""
-    judges = stored[-min(EVALUATED, len(stored)):]
-    train = stored[:-len(judges)]
-    if len(train) < steps:
-        # A run that meets its batches again begins to know them. Others would then judge what the
-        # model makes of new data, which is not the rate's doing.
-        train = stored
-    turn = (number * len(train)) // 3 % len(train)
-    return train[turn:] + train[:turn], judges
 
 
 def _ratios(rates: Sequence[float]) -> list[float]:
