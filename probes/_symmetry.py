@@ -59,13 +59,16 @@ class Parting:
 
 
 def units_of(model: nn.Module, layers: Iterable[LayerUse]) -> list[Units]:
-    """Return the weights of layers with several units, embeddings and biases left out."""
+    """Return the weights of layers with several units, biases left out.
+
+    Of an embedding each row is a unit: rows that are met part, unless no gradient comes at all.
+    """
     parameters = dict(model.named_parameters())
     found: dict[str, Units] = {}
     for use in layers:
         parameter = parameters.get(use.parameter)
         dimension = 0 if use.layout == "out-in" else 1
-        if use.layout in ("lookup", "opaque") or parameter is None or not parameter.requires_grad:
+        if use.layout == "opaque" or parameter is None or not parameter.requires_grad:
             continue
         if parameter.dim() >= 2 and parameter.shape[dimension] > 1:
             found.setdefault(use.parameter, Units(use.name, use.parameter, parameter, dimension))

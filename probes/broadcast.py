@@ -59,7 +59,7 @@ class _Comparisons:
         given = list(tensors_in((call.args, call.kwargs)))[:2]
         if len(given) < 2:
             return
-        pair = self._sorted(given[0], given[1])
+        pair = self._sorted(given[0], given[1], is_loss)
         if pair is None:
             return
         output, target = (tuple(tensor.shape) for tensor in pair)
@@ -70,14 +70,21 @@ class _Comparisons:
             return
         self.found.append(_Comparison(output, target, growth, place_of_caller()))
 
-    def _sorted(self, one: Tensor, other: Tensor) -> tuple[Tensor, Tensor] | None:
-        """Return the output and the target of a pair, or None if it is no such pair."""
+    def _sorted(
+        self, one: Tensor, other: Tensor, is_loss: bool,
+    ) -> tuple[Tensor, Tensor] | None:
+        """Return the output and the target of a pair, or None if it is no such pair.
+
+        A loss function compares what it is given, wherever its target comes from.
+        """
         traces = {id(tensor): self._flow.of(tensor) for tensor in (one, other)}
         for output, target in ((one, other), (other, one)):
             seen, expected = traces[id(output)], traces[id(target)]
             from_data = expected.values & self._targets and not expected.values & ~self._targets
             if seen.live and not seen.values & self._targets and from_data:
                 return output, target
+        if is_loss and traces[id(one)].live and not traces[id(other)].live:
+            return one, other
         return None
 
 

@@ -13,7 +13,7 @@ from auditor import batches, task
 from auditor.functions import REGRESSION_LOSSES
 from auditor.isolation import seeded
 from auditor.losscall import LossCall
-from auditor.lossvalue import LOGIT_BINARY_LOSSES, evaluate
+from auditor.lossvalue import LOGIT_BINARY_LOSSES, evaluate, names_other_samples
 from auditor.observation import Quantity
 from auditor.probe import Cost, NotApplicable, ProbeContext
 from auditor.trial import Bench
@@ -35,6 +35,8 @@ _COMPARED = (
     Quantity("uninformed_loss", "", "loss of the best prediction that does not look at the "
              "input, or of equal odds where that is larger"),
     Quantity("predicts_numbers", "", "the loss is one of regression", kind="flag"),
+    Quantity("compares_samples", "", "the classes are the other samples of the batch",
+             kind="flag"),
     Quantity("target_mean", "", "mean of the targets"),
     Quantity("target_std", "", "standard deviation of the targets"),
 )
@@ -82,7 +84,12 @@ class InitialLoss:
         # A loss of the user's own gets the wider limit of the two.
         calls = found[-1].calls
         note.measure("predicts_numbers", not calls or calls[0].name in REGRESSION_LOSSES)
-        _note_target(calls, context)
+        compares = bool(calls) and names_other_samples(calls[0])
+        note.measure("compares_samples", compares)
+        if compares:
+            note.absent("the targets are other samples", "target_mean", "target_std")
+        else:
+            _note_target(calls, context)
 
 
 class _Start(NamedTuple):
@@ -162,9 +169,12 @@ def _main_calls(seen: Sequence[SeenLoss], count: int) -> list[LossCall]:
 def _reference(calls: Sequence[LossCall]) -> float | None:
     """Return the uninformed loss; for classes at least that of equal odds.
 
-    Nobody starts at the odds of rare classes, and starting at equal odds is no fault.
+    Nobody starts at the odds of rare classes, and starting at equal odds is no fault. Where the
+    classes are the other samples of the batch, equal odds are all that can be known.
     """
     uninformed = task.uninformed_loss(calls)
+    if calls[0].name == "cross_entropy" and names_other_samples(calls[0]):
+        uninformed = 0.0
     if uninformed is None or calls[0].name in REGRESSION_LOSSES:
         return uninformed
     if calls[0].name in {"cross_entropy"} | LOGIT_BINARY_LOSSES:

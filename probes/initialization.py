@@ -119,7 +119,7 @@ class Initialization:
         if not (context.target.reinitialises or context.target.notes):
             context.note.note("One initialisation was seen: the target makes it again and again.")
         draws = [_draw(context, context.seed + number) for number in range(max(count, 1))]
-        if not any(draw.layers for draw in draws):
+        if not any(draw.layers or draw.tied for draw in draws):
             raise NotApplicable("no layer multiplies with a trainable weight")
         context.note.steps = 2 * len(draws)
         _note_scales(context, draws)

@@ -27,6 +27,13 @@ _CONSTANT = 0.95
 _SHORTEST = 4
 
 
+class _Counted(NamedTuple):
+    """What filled positions are of a loss's targets and of its gradient, as shares."""
+
+    share: float
+    gradient: float
+
+
 class _Filling(NamedTuple):
     """A value that fills the ends of sequences.
 
@@ -34,11 +41,13 @@ class _Filling(NamedTuple):
         value: It.
         tails: (N, T) True where it fills up.
         only: It stands nowhere else.
+        tokens: (N, T) the sequences, where it is not known whether they are the targets.
     """
 
     value: int
     tails: Tensor
     only: bool
+    tokens: Tensor | None = None
 
 
 class Padding:
@@ -60,47 +69,60 @@ class Padding:
     def run(self, context: ProbeContext) -> None:
         """Measure, and write into the notebook."""
         stored = context.batches.train(_BATCHES)
-        filled = [(batch, filling) for batch in stored if (filling := _filling(batch))]
-        if not filled or len({filling.value for _, filling in filled}) > 1:
+        filled = [(batch, found) for batch in stored if (found := _fillings(batch))]
+        if not filled:
             raise NotApplicable("no target sequences that are filled up with one value")
-        measured = []
+        measured: list[tuple[_Filling, _Counted]] = []
         with seeded(context.seed):
             bench = Bench(context.target)
-            for batch, filling in filled:
+            for batch, fillings in filled:
                 seen = watch_losses(bench, [batch], backward=True).seen
-                measured += [found for loss in seen if loss.call.name in _LOSSES
-                             and (found := _counted(loss, filling))]
+                measured += [(filling, counted) for loss in seen if loss.call.name in _LOSSES
+                             for filling in fillings if (counted := _counted(loss, filling))]
         context.note.steps += len(filled)
         if not measured:
             raise NotApplicable("no cross-entropy takes these sequences")
-        share, gradient = max(measured, key=lambda found: found[1])
-        context.note.measure("padding_share", share)
-        context.note.measure("padding_gradient", gradient)
-        context.note.measure("padding_value", filled[0][1].value)
-        context.note.measure("padding_means_more", not all(one.only for _, one in filled))
+        if len({filling.value for filling, _ in measured}) > 1:
+            raise NotApplicable("sequences are not filled up with one and the same value")
+        worst = max((counted for _, counted in measured), key=lambda counted: counted.gradient)
+        context.note.measure("padding_share", worst.share)
+        context.note.measure("padding_gradient", worst.gradient)
+        context.note.measure("padding_value", measured[0][0].value)
+        context.note.measure("padding_means_more", not all(one.only for one, _ in measured))
 
 
-def _filling(batch: Any) -> _Filling | None:
-    """Return the value that fills the ends of a batch's first sequences; None if nothing does.
+def _fillings(batch: Any) -> list[_Filling]:
+    """Return what fills the ends of a batch's target sequences.
+
+    Where a batch does not tell its targets they are any of its sequences.
+    """
+    parts = batches.split(batch)
+    sequences = [*_sequences(batches.tensors_of(parts.target)), *_sequences(parts.inputs)]
+    first = _filled(sequences[0], parts.inputs) if sequences else None
+    if first is not None:
+        return [first]
+    others = [] if parts.target is not None else sequences[1:]
+    return [found._replace(tokens=tokens) for tokens in others
+            if (found := _filled(tokens, parts.inputs)) is not None]
+
+
+def _filled(tokens: Tensor, inputs: Sequence[Tensor]) -> _Filling | None:
+    """Return the value that fills the ends of sequences (N, T).
 
     Most sequences end in it, in runs of different lengths; it stands nowhere else in runs, or the
     inputs say where the sequences end; and inputs of the same length are filled up there too.
     """
-    parts = batches.split(batch)
-    tokens = next(_sequences([*batches.tensors_of(parts.target), *parts.inputs]), None)
-    if tokens is None:
-        return None
     value = int(tokens[:, -1].mode().values)
     is_value = tokens == value
     tails = _tails(is_value)
     only = _elsewhere(is_value, tails) <= _STRAY
     if not _is_filler(is_value, tails):
-        tails = _told_by_inputs(is_value, parts.inputs)
+        tails = _told_by_inputs(is_value, inputs)
     lengths = tails.sum(dim=1)
     ends = float((lengths > 0).double().mean())
     if value < 0 or ends < _MOST or int(lengths.max()) < 2:
         return None
-    if int(lengths.min()) == int(lengths.max()) or not _fill_inputs(tails, parts.inputs):
+    if int(lengths.min()) == int(lengths.max()) or not _fill_inputs(tails, inputs):
         return None
     return _Filling(value, tails, only)
 
@@ -164,7 +186,13 @@ def _fill_inputs(tails: Tensor, inputs: Sequence[Tensor]) -> bool:
     return not aligned
 
 
-def _counted(loss: SeenLoss, filling: _Filling) -> tuple[float, float] | None:
+def _is_of(target: Tensor, tokens: Tensor) -> bool:
+    """Tell whether a target is sequences (N, T), or these without their first or last position."""
+    return any(torch.equal(target.flatten(), part.flatten())
+               for part in (tokens, tokens[:, 1:], tokens[:, :-1]))
+
+
+def _counted(loss: SeenLoss, filling: _Filling) -> _Counted | None:
     """Return the share of filled positions in one loss call, and of the gradient they make.
 
     None for a loss over something else than the positions of the sequences (one or two of which
@@ -177,6 +205,8 @@ def _counted(loss: SeenLoss, filling: _Filling) -> tuple[float, float] | None:
     rows, length = filling.tails.shape
     if norms.shape != target.shape or not length - 2 <= target.numel() / rows <= length:
         return None
+    if filling.tokens is not None and not _is_of(target, filling.tokens):
+        return None
     filled = target == filling.value
     if not filling.only:
         # Where the value stands elsewhere too, only positions that are not shifted can be told.
@@ -184,4 +214,5 @@ def _counted(loss: SeenLoss, filling: _Filling) -> tuple[float, float] | None:
             return None
         filled &= filling.tails.reshape(target.shape)
     total = float(norms.sum())
-    return float(filled.double().mean()), float(norms[filled].sum()) / total if total else 0.0
+    return _Counted(float(filled.double().mean()),
+                    float(norms[filled].sum()) / total if total else 0.0)

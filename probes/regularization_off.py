@@ -11,6 +11,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from auditor import batches, functions, task
+from auditor.errors import TargetError
 from auditor.innergradients import detached
 from auditor.isolation import seeded
 from auditor.modes import evaluating
@@ -184,7 +185,8 @@ def _penalty_share(found: Evaluation) -> float:
 def _has_penalty(bench: Bench, batch: Any) -> bool:
     """Tell whether the loss reaches the weights on another way than through the model's output.
 
-    A second term of the data, Dice beside cross-entropy, does not.
+    A second term of the data, Dice beside cross-entropy, does not. A loss that takes gradients of
+    the output (physics, forces) cannot do without its graph, so that it cannot be told there.
     """
     if isinstance(bench.model, torch.jit.ScriptModule):
         return False  # it takes no hooks, so that its outputs cannot be cut off
@@ -198,6 +200,8 @@ def _has_penalty(bench: Bench, batch: Any) -> bool:
     try:
         with evaluating(bench.model), torch.enable_grad():
             loss = bench.loss(batches.private(batch)).loss
+    except TargetError:
+        return False
     finally:
         handle.remove()
     return bool(seen) and loss.requires_grad

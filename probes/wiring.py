@@ -65,6 +65,8 @@ class Wiring:
                  "last block has one too many", "parameter", "flag"),
         Quantity("held_by_optimizer", "", "the optimizer holds the parameter", "parameter",
                  "flag"),
+        Quantity("loss_is_zero", "", "the loss is exactly 0 and gives no gradient, batch after "
+                 "batch", kind="flag"),
         Quantity("foreign_parameters", "", "tensors in the optimizer that are not the model's"),
         Quantity("unregistered_parameters", "", "parameters of a layer that runs and gets "
                  "gradients, and that neither the model nor the optimizer holds", "layer"),
@@ -110,6 +112,7 @@ class _Passes:
         self.returned = Returned(bench.model, self.parameters)
         self.shared = {entry.path: 1 for entry in stack_entries(bench.model)}
         self.hidden: dict[str, int] = {}
+        self.is_zero = False
         self._start = {name: float(p.detach().double().sum()) for name, p in
                        self.parameters.items()}
 
@@ -148,7 +151,12 @@ class _Passes:
             with user_code("running backward", seconds=STEP_SECONDS):
                 loss.backward()  # type: ignore[no-untyped-call]
         self.context.note.steps += 1
-        self._note_fates(flow, loss)
+        self.is_zero = float(loss.detach()) == 0 and not any(
+            _moves(p) for p in self.parameters.values())
+        if self.is_zero:
+            self._note_nothing(flow)
+        else:
+            self._note_fates(flow, loss)
         self.shared.update({path: max(self.shared.get(path, 1), n) for path, n in repeated.items()})
         self._note_hidden()
 
@@ -160,6 +168,14 @@ class _Passes:
                        for name, _ in module.named_parameters(recurse=False)]
                 used = any(flow.used & bits.get(name, 0) for name in own)
                 self.active[path] += int(used or id(module) in self.modules.ran)
+
+    def _note_nothing(self, flow: Flow) -> None:
+        """Count a pass in which nothing at all counted in the loss."""
+        for index, name in enumerate(self.parameters):
+            fate = self.fates.get(name)
+            if fate is not None and flow.used >> index & 1:
+                fate.cut += 1
+                fate.by = "the loss itself, which is exactly 0"
 
     def _note_fates(self, flow: Flow, loss: Tensor) -> None:
         behind = flow.of(loss)
@@ -176,7 +192,7 @@ class _Passes:
             if fate is None:
                 continue
             takes_part = part & bit
-            zero = parameter.grad is None or not bool(parameter.grad.any())
+            zero = not _moves(parameter)
             if parameter.grad is not None and not (zero and takes_part and not behind.live & bit):
                 fate.with_gradient += 1
             elif takes_part:
@@ -208,10 +224,16 @@ class _Passes:
                 self.hidden[name] = sum(p.numel() for p in orphans)
 
 
+def _moves(parameter: Tensor) -> bool:
+    """Tell whether a gradient has come that is not all zero."""
+    return parameter.grad is not None and bool(parameter.grad.any())
+
+
 def _note_parameters(passes: _Passes, context: ProbeContext) -> None:
     note, held = context.note, _held(passes.bench)
     own = {id(p) for p in passes.parameters.values()}
     note.measure("foreign_parameters", len(held - own))
+    note.measure("loss_is_zero", passes.is_zero)
     learning = {alike(name) for name, fate in passes.fates.items() if fate.with_gradient}
     for name, fate in passes.fates.items():
         if fate.cut and not fate.with_gradient and passes.changed_without_gradient(name):
@@ -248,7 +270,10 @@ def _note_layers(passes: _Passes, context: ProbeContext) -> None:
             note.measure("unregistered_parameters", 0, path)
     for name, count in passes.hidden.items():
         note.measure("unregistered_parameters", count, name)
-    if not any(passes.active.values()) and not passes.hidden:
+    layers = {path: count for path, count in passes.active.items() if path}
+    if not layers:
+        note.absent("the model has no layers with parameters", "active_batches")
+    if not any(layers.values()) and not passes.hidden:
         note.absent("no layer with parameters ran", "unregistered_parameters")
 
 
