@@ -27,5 +27,5 @@ from .wiring import Wiring
 PROBES = (
     Data, Broadcast, Mixing, Determinism, Objective, Padding, Reduction, InitialLoss,
     Wiring, Initialization, Layers, Collapse, Regularization, Information, Standardised,
-    Noise, LearningRate, Overfit, Fit, RegularizationOff, Embedding, BatchSize,
+    Noise, LearningRate, Overfit, RegularizationOff, Fit, Embedding, BatchSize,
 )

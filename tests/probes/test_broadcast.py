@@ -46,6 +46,19 @@ def test_equal_shapes_and_weights_do_not_grow(y: Tensor, loss: Any) -> None:
     assert growth(y, loss) == 1
 
 
+@pytest.mark.parametrize(("shape", "times"), [((-1,), 32), ((-1, 1), 1)])
+def test_a_target_that_is_made_of_an_input_is_compared_by_the_loss_function(
+    shape: tuple[int, ...], times: int,
+) -> None:
+    def step(model: nn.Module, batch: Any) -> Tensor:
+        return F.mse_loss(model(batch[0]), batch[0][:, 0].sin().reshape(shape))
+
+    found = observe("broadcast", target(
+        lambda: nn.Linear(8, 1), X, Y, compute=WithTrainingStep(step)))
+
+    assert found.value("broadcast_growth") == times
+
+
 def test_one_target_for_all_samples_does_not_grow() -> None:
     def loss(out: Tensor, y: Tensor) -> Tensor:
         return F.mse_loss(out, y[:1].expand_as(out)) + ((out - y[:1]) ** 2).mean()

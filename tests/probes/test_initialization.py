@@ -202,6 +202,36 @@ def test_a_zero_initialised_last_layer_is_parted_by_the_first_steps() -> None:
     assert observation.value("weight_scale_decades", "2") is None
 
 
+class Factors(nn.Module):
+    """A factorisation of a matrix with one bias per row."""
+
+    def __init__(self, zero: tuple[str, ...]) -> None:
+        super().__init__()
+        self.row, self.column = nn.Embedding(8, 4), nn.Embedding(8, 4)
+        self.bias = nn.Embedding(8, 2)
+        for name in zero:
+            nn.init.zeros_(self.get_submodule(name).weight)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        match = (self.row(x[:, 0]) * self.column(x[:, 1])).sum(dim=1, keepdim=True)
+        return match + self.bias(x[:, 0])  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(("zero", "stuck"), [
+    (("row", "column", "bias"), {"row", "column"}), (("row", "bias"), set()), ((), set()),
+])
+def test_embeddings_that_get_no_gradient_from_each_other_never_part(
+    zero: tuple[str, ...], stuck: set[str],
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randint(0, 8, (256, 2), generator=generator)
+    seen = observe("initialization", target(lambda: Factors(zero), x, (x[:, 0] + x[:, 1]) % 2))
+
+    assert {name for name in ("row", "column", "bias")
+            if _number(seen, "unit_spread", name) < 1e-3
+            and _number(seen, "unit_separation", name) < 0.1} == stuck
+
+
 def test_dropout_does_not_part_copies() -> None:
     def make() -> nn.Module:
         model = nn.Sequential(nn.Linear(64, 64), nn.ReLU(), nn.Dropout(0.5), nn.Linear(64, 4))

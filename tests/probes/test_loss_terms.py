@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from builders import observe, target
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
+from auditor.observation import Observation
 from auditor.target import WithTrainingStep
 
 _GENERATOR = torch.Generator().manual_seed(0)
@@ -88,6 +90,36 @@ def test_padding_that_is_left_out_has_no_gradient(changes: dict[str, Any]) -> No
 ])
 def test_sequences_without_padding_are_not_judged(y: Tensor) -> None:
     assert observe("padding", target(Tagger, TOKENS, y)).status == "not-applicable"
+
+
+@dataclass
+class Pair:
+    """A batch that does not name its targets."""
+
+    source: Tensor
+    before: Tensor
+    after: Tensor
+
+
+def observed_pairs(ignored: int) -> Observation:
+    """Observe sequences whose targets stand in a field of a dataclass, behind other sequences."""
+    before = torch.cat([torch.full((64, 1), 29), PADDED[:, :-1]], dim=1)
+    pairs = [Pair(TOKENS[i:i + 32, :5], before[i:i + 32], PADDED[i:i + 32]) for i in (0, 32)]
+
+    def step(model: nn.Module, batch: Pair) -> Tensor:
+        return F.cross_entropy(model(batch.before), batch.after, ignore_index=ignored)
+
+    return observe("padding", target(
+        Tagger, PADDED, PADDED, compute=WithTrainingStep(step), make_train_loader=lambda: pairs))
+
+
+def test_padding_is_found_in_batches_that_do_not_name_their_targets() -> None:
+    found = observed_pairs(-100)
+
+    assert found.value("padding_share") == pytest.approx(
+        float((PADDED == 0).float().mean()), abs=0.05)
+    assert float(found.value("padding_gradient") or 0) > 0.2
+    assert observed_pairs(0).value("padding_gradient") == 0
 
 
 def test_labels_that_are_filled_up_with_a_class_are_told_by_their_inputs() -> None:
@@ -283,3 +315,18 @@ def test_targets_that_the_model_makes_itself_are_not_compared_with_a_constant(so
     own, ratio = observation.value("own_targets"), observation.value("initial_loss_ratio")
     assert own is (source == "the model")
     assert ratio is None if own else float(ratio or 0) > 30
+
+
+@pytest.mark.parametrize(("scale", "off"), [(14.0, False), (1e6, True)])
+def test_a_contrast_with_the_other_samples_starts_at_equal_odds(scale: float, off: bool) -> None:
+    def step(model: nn.Module, batch: Any) -> Tensor:
+        one, two = (F.normalize(model(part)) for part in (batch[0], batch[0].flip(1)))
+        return F.cross_entropy(scale * one @ two.T, torch.arange(len(one)))
+
+    found = observe("initial_loss", target(
+        lambda: nn.Linear(10, 8), X, CLASSES, compute=WithTrainingStep(step)))
+
+    assert found.value("compares_samples") is True
+    assert found.value("uninformed_loss") == pytest.approx(math.log(32))
+    assert (float(found.value("initial_loss_ratio") or 0) > 30) is off
+    assert "target_mean" in found.absent

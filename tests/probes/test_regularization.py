@@ -172,6 +172,19 @@ def test_a_second_term_of_the_data_is_no_penalty() -> None:
                   "penalty_share") == 0
 
 
+def test_a_loss_that_takes_gradients_of_the_output_has_no_penalty_that_can_be_told() -> None:
+    def step(model: nn.Module, batch: Any) -> Tensor:
+        with torch.enable_grad():
+            x = batch[0].clone().requires_grad_()
+            slope, = torch.autograd.grad(model(x).sum(), x, create_graph=True)
+        return F.cross_entropy(model(batch[0]), batch[1]) + slope.square().mean()  # type: ignore[no-any-return]
+
+    found = off(target(net, (X - 5) / 3, Y, compute=WithTrainingStep(step)))
+
+    assert found.status == "measured"
+    assert number(found, "penalty_share") == 0
+
+
 def test_a_penalty_in_the_loss_is_seen_beside_the_data() -> None:
     def step(model: nn.Module, batch: Any) -> Tensor:
         penalty = sum((p.abs().sum() for p in model.parameters()), torch.zeros(()))

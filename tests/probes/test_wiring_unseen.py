@@ -106,3 +106,32 @@ def test_what_is_logged_beside_a_derivative_is_no_cut(logs: bool) -> None:
                   compute=WithTrainingStep(step))
 
     assert lost == set()
+
+
+class Bare(nn.Module):
+    """A model whose parameters are all its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(20, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.weight
+
+
+def test_a_model_of_bare_parameters_has_no_layers_to_judge() -> None:
+    seen = observe("wiring", target(Bare, X, Y))
+
+    assert {"active_batches", "unregistered_parameters"} <= set(seen.absent)
+    assert not seen.missed.keys() & {"active_batches", "unregistered_parameters"}
+
+
+@pytest.mark.parametrize(("floor", "learns"), [(0.0, False), (1.0, True)])
+def test_a_loss_that_is_exactly_zero_gives_nothing_a_gradient(floor: float, learns: bool) -> None:
+    def step(model: nn.Module, batch: Any) -> Tensor:
+        return floor * F.cross_entropy(model(batch[0]), batch[1])
+
+    seen = observe("wiring", target(Bare, X, Y, compute=WithTrainingStep(step)))
+
+    assert seen.value("loss_is_zero") is not learns
+    assert (seen.value("cut_batches", "weight") == 0) is learns
