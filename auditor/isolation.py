@@ -123,7 +123,7 @@ class Defaults:
         """Return them as they are."""
         return cls(
             dtype=torch.get_default_dtype(),
-            device=torch.get_default_device(),
+            device=_default_device(),
             grad=torch.is_grad_enabled(),
             deterministic=_deterministic(),
             cudnn=(torch.backends.cudnn.enabled, torch.backends.cudnn.benchmark,
@@ -139,7 +139,7 @@ class Defaults:
     def apply(self) -> None:
         """Put them in place, as far as they differ."""
         torch.set_default_dtype(self.dtype)
-        if torch.get_default_device() != self.device:
+        if _default_device() != self.device:
             # None takes the mode off again; "cpu" would leave one behind on every torch call.
             torch.set_default_device(None if self.device.type == "cpu" else self.device)
         torch.set_grad_enabled(self.grad)
@@ -158,6 +158,11 @@ class Defaults:
         if np.get_printoptions() != self.numpy_printing:
             np.set_printoptions(**self.numpy_printing)
         vars(PRINT_OPTS).update(self.printing)
+
+
+def _default_device() -> torch.device:
+    """Return it; torch 2.4 cannot tell it once a default has been taken back."""
+    return torch.empty(0).device
 
 
 def _deterministic() -> tuple[bool, bool]:
