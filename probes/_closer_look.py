@@ -139,7 +139,7 @@ def _looks_at_an_epoch(
     if surpasses and purse.holds(plan.length):
         middle = track.go(math.sqrt(run.lr * raced.best.lr), plan.length, patient=False)
         if middle.outcome == "out-of-time":
-            return False
+            return True
         raced.join([run, middle])
         look.found = _first_pair(context, track, raced)
         look.progress = 1.0 - track.gap(run, raced.best)

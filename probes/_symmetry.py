@@ -26,6 +26,8 @@ class Units:
         parameter: The live weight.
         dimension: Of the units.
         groups: Blocks of rows with a role of their own (the gates of an LSTM).
+        is_table: Of an embedding, whose rows are its units. They part as soon as they are met, so
+            that only a table that does not move at all tells something.
     """
 
     layer: str
@@ -33,6 +35,7 @@ class Units:
     parameter: nn.Parameter
     dimension: int
     groups: int = 1
+    is_table: bool = False
 
     def rows(self) -> Tensor:
         """Return a copy of the weight, (G, U, F): groups, units, inputs of one unit."""
@@ -61,17 +64,24 @@ class Parting:
 def units_of(model: nn.Module, layers: Iterable[LayerUse]) -> list[Units]:
     """Return the weights of layers with several units, biases left out.
 
-    Of an embedding each row is a unit: rows that are met part, unless no gradient comes at all.
+    Tables with a padding index too: batches that hold nothing else do not move them.
     """
     parameters = dict(model.named_parameters())
     found: dict[str, Units] = {}
-    for use in layers:
+    padded = {f"{path}.weight".lstrip(".") for path, module in model.named_modules()
+              if getattr(module, "padding_idx", None) is not None}
+    # A weight that is also a table is judged as the layer that it is.
+    for use in sorted(layers, key=lambda use: use.layout == "lookup"):
         parameter = parameters.get(use.parameter)
-        dimension = 0 if use.layout == "out-in" else 1
+        is_table = use.layout == "lookup"
+        dimension = 0 if is_table or use.layout == "out-in" else 1
         if use.layout == "opaque" or parameter is None or not parameter.requires_grad:
             continue
+        if is_table and use.parameter in padded:
+            continue
         if parameter.dim() >= 2 and parameter.shape[dimension] > 1:
-            found.setdefault(use.parameter, Units(use.name, use.parameter, parameter, dimension))
+            found.setdefault(use.parameter, Units(
+                use.name, use.parameter, parameter, dimension, is_table=is_table))
     for path, module in model.named_modules():
         if isinstance(module, nn.RNNBase):
             for name, parameter in module.named_parameters():
@@ -94,6 +104,8 @@ def partings(bench: Bench, units: Sequence[Units], stream: Iterable[Any]) -> lis
     found: dict[str, Parting] = {}
     for unit, old in zip(units, before, strict=True):
         moved = unit.rows() - old
+        if unit.is_table and bool(moved.any()):
+            continue
         parting = Parting(unit.layer, unit.name, _relative(old), _relative(moved))
         known = found.get(unit.layer, parting)
         found[unit.layer] = min(known, parting, key=lambda p: (p.spread, p.separation))

@@ -75,7 +75,8 @@ class _Comparisons:
     ) -> tuple[Tensor, Tensor] | None:
         """Return the output and the target of a pair, or None if it is no such pair.
 
-        A loss function compares what it is given, wherever its target comes from.
+        A loss function compares what it is given, wherever its target comes from; there only an
+        axis too many is a slip, and not a comparison of all pairs.
         """
         traces = {id(tensor): self._flow.of(tensor) for tensor in (one, other)}
         for output, target in ((one, other), (other, one)):
@@ -84,7 +85,8 @@ class _Comparisons:
             if seen.live and not seen.values & self._targets and from_data:
                 return output, target
         if is_loss and traces[id(one)].live and not traces[id(other)].live:
-            return one, other
+            slips = one.dim() != other.dim() and one.squeeze().shape == other.squeeze().shape
+            return (one, other) if slips or one.shape == other.shape else None
         return None
 
 

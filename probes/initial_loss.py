@@ -84,7 +84,7 @@ class InitialLoss:
         # A loss of the user's own gets the wider limit of the two.
         calls = found[-1].calls
         note.measure("predicts_numbers", not calls or calls[0].name in REGRESSION_LOSSES)
-        compares = bool(calls) and names_other_samples(calls[0])
+        compares = bool(calls) and all(map(names_other_samples, calls))
         note.measure("compares_samples", compares)
         if compares:
             note.absent("the targets are other samples", "target_mean", "target_std")
@@ -173,7 +173,7 @@ def _reference(calls: Sequence[LossCall]) -> float | None:
     classes are the other samples of the batch, equal odds are all that can be known.
     """
     uninformed = task.uninformed_loss(calls)
-    if calls[0].name == "cross_entropy" and names_other_samples(calls[0]):
+    if calls[0].name == "cross_entropy" and all(map(names_other_samples, calls)):
         uninformed = 0.0
     if uninformed is None or calls[0].name in REGRESSION_LOSSES:
         return uninformed

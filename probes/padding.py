@@ -7,6 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
 from auditor import batches
 from auditor.isolation import seeded
@@ -25,6 +26,8 @@ _STRAY, _COMMON = 0.01, 0.1
 _MOST = 0.5
 _CONSTANT = 0.95
 _SHORTEST = 4
+# What libraries put in the place of the position that they shift out.
+_IGNORED = -100
 
 
 class _Counted(NamedTuple):
@@ -98,12 +101,13 @@ def _fillings(batch: Any) -> list[_Filling]:
     """
     parts = batches.split(batch)
     sequences = [*_sequences(batches.tensors_of(parts.target)), *_sequences(parts.inputs)]
-    first = _filled(sequences[0], parts.inputs) if sequences else None
-    if first is not None:
-        return [first]
-    others = [] if parts.target is not None else sequences[1:]
-    return [found._replace(tokens=tokens) for tokens in others
-            if (found := _filled(tokens, parts.inputs)) is not None]
+    if parts.target is not None:
+        sequences = sequences[:1]
+    found = [(tokens, filling) for tokens in sequences
+             if (filling := _filled(tokens, [t for t in parts.inputs if t is not tokens]))]
+    if len(found) == 1 and found[0][0] is sequences[0]:
+        return [found[0][1]]
+    return [filling._replace(tokens=tokens) for tokens, filling in found]
 
 
 def _filled(tokens: Tensor, inputs: Sequence[Tensor]) -> _Filling | None:
@@ -188,8 +192,9 @@ def _fill_inputs(tails: Tensor, inputs: Sequence[Tensor]) -> bool:
 
 def _is_of(target: Tensor, tokens: Tensor) -> bool:
     """Tell whether a target is sequences (N, T), or these without their first or last position."""
-    return any(torch.equal(target.flatten(), part.flatten())
-               for part in (tokens, tokens[:, 1:], tokens[:, :-1]))
+    later = tokens[:, 1:]
+    return any(torch.equal(target.flatten(), part.flatten()) for part in (
+        tokens, later, tokens[:, :-1], F.pad(later, (0, 1), value=_IGNORED)))
 
 
 def _counted(loss: SeenLoss, filling: _Filling) -> _Counted | None:
@@ -201,7 +206,7 @@ def _counted(loss: SeenLoss, filling: _Filling) -> _Counted | None:
     target, gradient = loss.call.target, loss.gradient
     if target is None or target.is_floating_point() or gradient is None or gradient.dim() < 2:
         return None
-    norms = gradient.double().norm(dim=1)
+    norms, target = gradient.double().norm(dim=1).cpu(), target.cpu()
     rows, length = filling.tails.shape
     if norms.shape != target.shape or not length - 2 <= target.numel() / rows <= length:
         return None

@@ -96,7 +96,7 @@ class RegularizationOff:
             looked_at = context.batches.train(_LOOKED_AT)
             share = _penalty_share(evaluate(bench, looked_at, context.seed))
             level = 0.0
-            if share > 0 and not _has_penalty(bench, looked_at[0]):
+            if share > 0 and not _has_penalty(context, bench, looked_at[0]):
                 share = 0.0
             if share > 0:
                 steps = context.affordable_steps(_STEPS, minimum=_FEWEST_STEPS)
@@ -182,11 +182,12 @@ def _penalty_share(found: Evaluation) -> float:
     return rest / found.loss if found.loss > 0 and rest > 1e-3 * found.loss else 0.0
 
 
-def _has_penalty(bench: Bench, batch: Any) -> bool:
+def _has_penalty(context: ProbeContext, bench: Bench, batch: Any) -> bool:
     """Tell whether the loss reaches the weights on another way than through the model's output.
 
     A second term of the data, Dice beside cross-entropy, does not. A loss that takes gradients of
-    the output (physics, forces) cannot do without its graph, so that it cannot be told there.
+    the output (physics, forces) cannot do without its graph: there it cannot be told, which is
+    noted.
     """
     if isinstance(bench.model, torch.jit.ScriptModule):
         return False  # it takes no hooks, so that its outputs cannot be cut off
@@ -201,6 +202,8 @@ def _has_penalty(bench: Bench, batch: Any) -> bool:
         with evaluating(bench.model), torch.enable_grad():
             loss = bench.loss(batches.private(batch)).loss
     except TargetError:
+        context.note.note("Whether the loss holds a penalty on the weights is not known: it fails "
+                          "where the outputs of the model have no graph.")
         return False
     finally:
         handle.remove()

@@ -20,6 +20,7 @@ from ._dropped import Returned, alike
 from ._flow import Flow, repeats
 from ._modes import Modules, is_wrongly_in_eval
 from ._structure import stack_entries, unregistered_modules
+from ._zeroloss import stays_zero
 
 # Passes until a parameter that seems unreached has had its chance: experts, dropped layers.
 _LOOKS = 4
@@ -112,6 +113,8 @@ class _Passes:
         self.returned = Returned(bench.model, self.parameters)
         self.shared = {entry.path: 1 for entry in stack_entries(bench.model)}
         self.hidden: dict[str, int] = {}
+        # Passes in a row of which nothing was left in the loss; parameters that any pass used.
+        self.zeros, self.used = 0, 0
         self.is_zero = False
         self._start = {name: float(p.detach().double().sum()) for name, p in
                        self.parameters.items()}
@@ -123,7 +126,8 @@ class _Passes:
             if look and self.context.seconds_left() < 3 * self.context.step_seconds:
                 break
             self._look(stored[look % len(stored)])
-            suspects = any(not fate.with_gradient for fate in self.fates.values() if fate.cut)
+            suspects = bool(self.zeros) or any(
+                not fate.with_gradient for fate in self.fates.values() if fate.cut)
             idle = any(not count for count in self.active.values())
             if not (suspects or (idle and look + 1 < _LOOKS_FOR_IDLE_LAYERS)):
                 break
@@ -131,6 +135,9 @@ class _Passes:
                 # A zero-initialised branch opens with the first step.
                 self.bench.step(batches.private(stored[look % len(stored)]))
                 self.context.note.steps += 1
+        if self.zeros == _LOOKS and stays_zero(self.bench, stored[0]):
+            self._note_nothing()
+            self.context.note.steps += 2
 
     def changed_without_gradient(self, name: str) -> bool:
         """Tell whether something else trains a parameter: moving averages of another one."""
@@ -151,12 +158,11 @@ class _Passes:
             with user_code("running backward", seconds=STEP_SECONDS):
                 loss.backward()  # type: ignore[no-untyped-call]
         self.context.note.steps += 1
-        self.is_zero = float(loss.detach()) == 0 and not any(
+        self._note_fates(flow, loss)
+        zero = loss.requires_grad and float(loss.detach()) == 0 and not any(
             _moves(p) for p in self.parameters.values())
-        if self.is_zero:
-            self._note_nothing(flow)
-        else:
-            self._note_fates(flow, loss)
+        self.zeros = self.zeros + 1 if zero else 0
+        self.used |= flow.used
         self.shared.update({path: max(self.shared.get(path, 1), n) for path, n in repeated.items()})
         self._note_hidden()
 
@@ -169,12 +175,13 @@ class _Passes:
                 used = any(flow.used & bits.get(name, 0) for name in own)
                 self.active[path] += int(used or id(module) in self.modules.ran)
 
-    def _note_nothing(self, flow: Flow) -> None:
-        """Count a pass in which nothing at all counted in the loss."""
+    def _note_nothing(self) -> None:
+        """Count every parameter as cut off: the loss is zero, whatever the model puts out."""
+        self.is_zero = True
         for index, name in enumerate(self.parameters):
             fate = self.fates.get(name)
-            if fate is not None and flow.used >> index & 1:
-                fate.cut += 1
+            if fate is not None and not fate.cut and self.used >> index & 1:
+                fate.cut, fate.with_gradient = self.zeros, 0
                 fate.by = "the loss itself, which is exactly 0"
 
     def _note_fates(self, flow: Flow, loss: Tensor) -> None:
@@ -236,7 +243,8 @@ def _note_parameters(passes: _Passes, context: ProbeContext) -> None:
     note.measure("loss_is_zero", passes.is_zero)
     learning = {alike(name) for name, fate in passes.fates.items() if fate.with_gradient}
     for name, fate in passes.fates.items():
-        if fate.cut and not fate.with_gradient and passes.changed_without_gradient(name):
+        alone = fate.cut and not fate.with_gradient and not passes.is_zero
+        if alone and passes.changed_without_gradient(name):
             fate.cut = 0
         note.measure("cut_batches", fate.cut if not fate.with_gradient else 0, name)
         note.measure("gradient_batches", fate.with_gradient, name)

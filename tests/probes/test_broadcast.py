@@ -59,6 +59,22 @@ def test_a_target_that_is_made_of_an_input_is_compared_by_the_loss_function(
     assert found.value("broadcast_growth") == times
 
 
+@pytest.mark.parametrize("loss", [
+    lambda out, x: F.smooth_l1_loss(out.unsqueeze(2), x[:, None, :1].detach(), reduction="none"),
+    lambda out, x: F.mse_loss(out[:, None], torch.zeros(7, 1).expand(7, 1), reduction="none"),
+    lambda out, x: F.l1_loss(out[:, None, :], x[None, :, :1], reduction="none"),
+])
+def test_all_pairs_that_are_written_out_are_meant(loss: Any) -> None:
+    def step(model: nn.Module, batch: Any) -> Tensor:
+        value: Tensor = loss(model(batch[0]), batch[0]).mean()
+        return value
+
+    found = observe("broadcast", target(
+        lambda: nn.Linear(8, 1), X, Y, compute=WithTrainingStep(step)))
+
+    assert found.value("broadcast_growth") in (None, 1)
+
+
 def test_one_target_for_all_samples_does_not_grow() -> None:
     def loss(out: Tensor, y: Tensor) -> Tensor:
         return F.mse_loss(out, y[:1].expand_as(out)) + ((out - y[:1]) ** 2).mean()

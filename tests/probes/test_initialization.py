@@ -227,9 +227,26 @@ def test_embeddings_that_get_no_gradient_from_each_other_never_part(
     x = torch.randint(0, 8, (256, 2), generator=generator)
     seen = observe("initialization", target(lambda: Factors(zero), x, (x[:, 0] + x[:, 1]) % 2))
 
-    assert {name for name in ("row", "column", "bias")
-            if _number(seen, "unit_spread", name) < 1e-3
-            and _number(seen, "unit_separation", name) < 0.1} == stuck
+    assert {m.subject: m.value for m in seen.measurements
+            if m.name in ("unit_spread", "unit_separation")} == dict.fromkeys(stuck, 0.0)
+
+
+@pytest.mark.parametrize("table", [
+    lambda: nn.Embedding(20, 2), lambda: nn.Embedding(20, 2, padding_idx=0),
+])
+def test_an_embedding_of_zeros_that_moves_in_lockstep_is_not_judged(
+    table: Callable[[], nn.Embedding],
+) -> None:
+    def make() -> nn.Module:
+        bias = table()
+        nn.init.zeros_(bias.weight)
+        return bias
+
+    x = torch.randint(0, 20, (256,), generator=torch.Generator().manual_seed(0))
+    seen = observe("initialization", target(
+        make, x, torch.full((256, 2), 3.5), loss_fn=nn.MSELoss()))
+
+    assert not [m for m in seen.measurements if m.name == "unit_separation"]
 
 
 def test_dropout_does_not_part_copies() -> None:

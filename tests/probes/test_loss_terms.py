@@ -122,6 +122,31 @@ def test_padding_is_found_in_batches_that_do_not_name_their_targets() -> None:
     assert observed_pairs(0).value("padding_gradient") == 0
 
 
+def test_padded_sources_do_not_hide_padded_targets() -> None:
+    pairs = [Pair(PADDED[i:i + 32, :9], PADDED[i:i + 32], PADDED[i:i + 32]) for i in (0, 32)]
+
+    def step(model: nn.Module, batch: Pair) -> Tensor:
+        return F.cross_entropy(model(batch.before[:, :-1]), batch.after[:, 1:])
+
+    found = observe("padding", target(
+        Tagger, PADDED, PADDED, compute=WithTrainingStep(step), make_train_loader=lambda: pairs))
+
+    assert float(found.value("padding_gradient") or 0) > 0.2
+
+
+def test_tags_that_end_in_a_class_are_no_padding_where_the_inputs_go_on() -> None:
+    tags = (torch.arange(12)[None] >= LENGTHS).long()
+    pairs = [Pair(TOKENS[i:i + 32], TOKENS[i:i + 32], tags[i:i + 32]) for i in (0, 32)]
+
+    def step(model: nn.Module, batch: Pair) -> Tensor:
+        return F.cross_entropy(model(batch.before), batch.after)
+
+    found = observe("padding", target(
+        Tagger, PADDED, PADDED, compute=WithTrainingStep(step), make_train_loader=lambda: pairs))
+
+    assert found.status == "not-applicable"
+
+
 def test_labels_that_are_filled_up_with_a_class_are_told_by_their_inputs() -> None:
     tags = PADDED % 4
     filled = PADDED == 0

@@ -126,12 +126,45 @@ def test_a_model_of_bare_parameters_has_no_layers_to_judge() -> None:
     assert not seen.missed.keys() & {"active_batches", "unregistered_parameters"}
 
 
+@pytest.mark.parametrize("optimizer", [torch.optim.Adam, torch.optim.AdamW])
 @pytest.mark.parametrize(("floor", "learns"), [(0.0, False), (1.0, True)])
-def test_a_loss_that_is_exactly_zero_gives_nothing_a_gradient(floor: float, learns: bool) -> None:
+def test_a_loss_that_is_exactly_zero_gives_nothing_a_gradient(
+    floor: float, learns: bool, optimizer: Any,
+) -> None:
     def step(model: nn.Module, batch: Any) -> Tensor:
         return floor * F.cross_entropy(model(batch[0]), batch[1])
 
-    seen = observe("wiring", target(Bare, X, Y, compute=WithTrainingStep(step)))
+    seen = observe("wiring", target(
+        Bare, X, Y, compute=WithTrainingStep(step), optimizer=optimizer))
 
     assert seen.value("loss_is_zero") is not learns
     assert (seen.value("cut_batches", "weight") == 0) is learns
+
+
+def test_a_margin_that_all_samples_keep_is_no_fault() -> None:
+    def model() -> nn.Module:
+        layer = nn.Linear(20, 20)
+        nn.init.eye_(layer.weight)
+        return layer
+
+    def step(model: nn.Module, batch: Any) -> Tensor:
+        return F.triplet_margin_loss(model(batch[0]), model(batch[0] + 0.01), model(-batch[0]),
+                                     margin=0.2)
+
+    seen = observe("wiring", target(model, X, Y, compute=WithTrainingStep(step)))
+
+    assert seen.value("cut_batches", "weight") == 0
+    assert seen.value("loss_is_zero") is False
+
+
+def test_a_cut_keeps_its_name_where_the_loss_comes_down_to_zero() -> None:
+    def step(model: nn.Module, batch: Any) -> Tensor:
+        hidden = F.relu(model[0](batch[0])).detach()  # type: ignore[index]
+        return F.relu(1 - model[1](hidden).sum(dim=1)).mean()  # type: ignore[index]
+
+    seen = observe("wiring", target(
+        lambda: nn.Sequential(nn.Linear(20, 32), nn.Linear(32, 3)), X, Y, lr=0.3,
+        compute=WithTrainingStep(step)))
+
+    assert "detach" in str(seen.value("cut_by", "0.weight"))
+    assert seen.value("loss_is_zero") is False
