@@ -279,9 +279,9 @@ def _note_layers(passes: _Passes, context: ProbeContext) -> None:
     for name, count in passes.hidden.items():
         note.measure("unregistered_parameters", count, name)
     layers = {path: count for path, count in passes.active.items() if path}
-    if not layers:
-        note.absent("the model has no layers with parameters", "active_batches")
-    if not any(layers.values()) and not passes.hidden:
+    if passes.parameters and not layers:
+        note.absent("all parameters are the model's own", "active_batches")
+    if passes.parameters and not any(layers.values()) and not passes.hidden:
         note.absent("no layer with parameters ran", "unregistered_parameters")
 
 
