@@ -24,6 +24,8 @@ _KILLED = 0.25
 # One trial is enough where it learned this little of it, with and without a warm-up, at a rate that
 # is far above: of 109 healthy set-ups one has such a rate, and learns.
 _NOTHING = 0.9
+# Below it has to be three decades: conservative rates learn little in a short trial.
+_FAR_BELOW = 0.002
 # A loss that first rises by more than what could be learned may do with a warm-up. Healthy set-ups
 # rise by up to 0.92 of it.
 _JOLT = 1.0
@@ -176,9 +178,13 @@ def _is_called_for(found: Comparison, raced: Race) -> bool:
 
 
 def _is_hopeless(found: Comparison, raced: Race) -> bool:
-    """Tell whether a rate that is far too high learned nothing, with a warm-up neither."""
-    return (_ratio(raced) >= _FAR_APART and found.gaps[0] >= _NOTHING
-            and bool(found.warm_gaps) and found.warm_gaps[0] >= _NOTHING)
+    """Tell whether a rate that is far off learned nothing; one too high with a warm-up neither."""
+    if found.gaps[0] < _NOTHING:
+        return False
+    if _ratio(raced) <= _FAR_BELOW:
+        return True
+    warm = found.warm_gaps
+    return _ratio(raced) >= _FAR_APART and bool(warm) and warm[0] >= _NOTHING
 
 
 def _reserved(found: Comparison, raced: Race, plan: Plan) -> int:

@@ -132,9 +132,20 @@ def _joined(tensors: Sequence[Any], sizes: Sequence[int]) -> Tensor | None:
     return torch.cat(list(tensors)).detach()
 
 
+def own_places(part: batches.Parts, size: int) -> list[int]:
+    """Return the places of the inputs without those that hold all samples' values end to end.
+
+    Transcripts for a CTC loss come so: (sum of lengths,), with the lengths, (N,), beside them.
+    """
+    totals = {int(t.sum()) for t in batches.tensors_of((part.args, part.kwargs, part.target))
+              if t.dim() == 1 and t.shape[0] == size and t.dtype in (torch.int32, torch.int64)}
+    return [place for place, t in enumerate(part.inputs)
+            if not (t.dim() == 1 and t.shape[0] != size and t.shape[0] in totals)]
+
+
 def _is_separate(part: batches.Parts, size: int) -> bool:
     """Tell whether a batch is a list of samples, not a graph or a grid with masks over it."""
-    inputs = part.inputs
+    inputs = [part.inputs[place] for place in own_places(part, size)]
     if not inputs or any(t.dim() == 0 or t.shape[0] != size for t in inputs):
         return False
     masked = any(t.dtype == torch.bool and t.dim() == 1 for t in inputs)

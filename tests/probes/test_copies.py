@@ -7,6 +7,9 @@ import pytest
 import torch
 from tables import CLASSES, FEATURES, N, looked_at, number, table
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - the field's name for it
+
+from auditor.target import LossResult
 
 
 def test_copies_and_contradictions_are_counted() -> None:
@@ -172,6 +175,34 @@ def test_other_sequences_are_no_copies() -> None:
 
     assert number(found, "duplicate_share") == 0
     assert number(found, "leaked_share") == 0
+
+
+class Spoken(Padded):
+    """Sounds, their lengths, and all transcripts end to end with theirs, as for a CTC loss."""
+
+    def __iter__(self) -> Any:
+        for i in range(len(self)):
+            rows = self.rows[i * self.size:(i + 1) * self.size]
+            sounds = nn.utils.rnn.pad_sequence([row[:, None] / 50.0 for row in rows], True)
+            spoken = [row[:int(row[0]) % 4 + 1] % CLASSES for row in rows]
+            yield (sounds, torch.tensor([len(row) for row in rows]), torch.cat(spoken),
+                   torch.tensor([len(word) for word in spoken]))
+
+
+def test_copies_are_found_where_transcripts_lie_end_to_end() -> None:
+    def heard(model: nn.Module, batch: Any) -> LossResult:
+        sounds, lengths, words, counts = batch
+        logits = model(sounds).log_softmax(2).transpose(0, 1)
+        return LossResult(F.ctc_loss(logits, words + 1, lengths, counts))
+
+    def spoken(val: list[Tensor]) -> Any:
+        return looked_at(torch.zeros(2, 1), torch.zeros(2), compute=heard,
+                         make_model=lambda: nn.Linear(1, CLASSES + 1),
+                         make_train_loader=lambda: Spoken(sequences(416, 0), 32),
+                         make_val_loader=lambda: Spoken(val, 20))
+
+    assert number(spoken(sequences(416, 0)[100:180]), "leaked_share") == 1
+    assert number(spoken(sequences(80, 1)), "leaked_share") == 0
 
 
 def test_silence_is_no_copy_however_it_is_filled_up() -> None:

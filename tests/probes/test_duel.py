@@ -92,6 +92,14 @@ def test_a_rate_far_too_low_gets_nowhere_in_an_epoch(seed: int) -> None:
     assert number(seen, "lr_trials") == 2
 
 
+def test_one_initialisation_tells_of_a_rate_that_is_decades_too_low() -> None:
+    seen = duel(1e-7, fits=140.0)
+
+    assert number(seen, "lr_trials") == 1
+    assert number(seen, "lr_gap_least") > 0.9
+    assert number(seen, "epoch_progress") < 0.03
+
+
 def test_a_rate_that_diverges_is_compared_even_in_the_least_time() -> None:
     seen = duel(1e4, fits=plans.MINIMUM, optimizer=torch.optim.SGD)
 
