@@ -63,6 +63,24 @@ class AutogradGraph:
                 return found
             node = found[0]
 
+    def linear_source(self, node: Node) -> object | None:
+        """Return the layer that reaches a node by changes of shape and batch normalisations alone.
+
+        These are linear in eval mode, those of instances (between two changes of shape) are not.
+        None where anything else reads a tensor on the way.
+        """
+        while node is not None and node not in self._layers:
+            parents = self.carrying(node)
+            if len(parents) != 1 or node in self._joins or len(self.children[node]) != 1 or not (
+                    _is_reshape(node) or node in self._dropouts or self._is_of_batches(node)):
+                return None
+            node = parents[0]
+        return self._layers[node] if node is not None and len(self.readers(node)) == 1 else None
+
+    def _is_of_batches(self, node: Node) -> bool:
+        around = [*self.carrying(node), *self.children[node]]
+        return "BatchNorm" in node.name() and not all(map(_is_reshape, around))
+
     def multiplied(self, node: Node, *, scaled: bool) -> bool:
         """Tell whether a node's output is multiplied with another branch.
 
@@ -187,6 +205,10 @@ def _behind(node: Node) -> set[Node]:
                 seen.add(parent)
                 waiting.append(parent)
     return seen
+
+
+def _is_reshape(node: Node) -> bool:
+    return bool(node.name().startswith(RESHAPES))
 
 
 def is_normalisation(node: Node) -> bool:

@@ -68,6 +68,8 @@ class LayerUse:
         activations: Calls between `before` (or the cut) and this layer.
         bare: Only changes of shape lie between `before` and this layer.
         only_reader: Nothing else reads the output of `before`.
+        linear_before: The layer that feeds this one alone, with nothing but changes of shape and
+            batch normalisations between.
         after: Layers that it feeds in this way.
         taken_by: The first hidden activation that takes its output, wherever that leads.
         ends: What becomes of its output, when `after` is empty.
@@ -97,6 +99,7 @@ class LayerUse:
     activations: tuple[ActivationUse, ...] = ()
     bare: bool = False
     only_reader: bool = False
+    linear_before: LayerUse | None = None
     after: list[LayerUse] = field(default_factory=list)
     taken_by: ActivationUse | None = None
     ends: End = "output"
@@ -256,6 +259,8 @@ class LayerGraph:
 
     def _connect(self, use: LayerUse, graph: AutogradGraph) -> None:
         node = self._sources.get(use)
+        source = graph.linear_source(node)
+        use.linear_before = source if isinstance(source, LayerUse) and source is not use else None
         calls, bare = [], True
         while node is not None and node not in self._made:
             if node in self._called:

@@ -65,6 +65,7 @@ class ParameterTrack:
         self._gradient_norms: list[list[float]] = []
         self._update_ratios: list[list[float]] = []
         self._present: list[list[int]] = []
+        self._first_sizes: list[float] = []
         self._samples: list[Tensor] = []
         self._places: list[int] = []
         # Samples that were computed, to be filled again: on a CPU a copy into what is there
@@ -139,6 +140,12 @@ class ParameterTrack:
                   if name.startswith(prefix)]
         return max((value for value in values if math.isfinite(value)), default=math.nan)
 
+    def first_rms(self, index: int) -> float:
+        """Return the rms of a parameter's sampled weights before the first recorded update."""
+        self._settle()
+        sampled = _RUN * self._rows[index] if self._first_sizes else 0
+        return self._first_sizes[index] / math.sqrt(sampled) if sampled else math.nan
+
     def gradient_rms(self, index: int, step: int) -> float:
         """Return the rms of a parameter's gradient at a step."""
         return self.gradient_norms[step][index] / math.sqrt(self.parameters[index].numel())
@@ -205,6 +212,7 @@ class ParameterTrack:
             packed += [torch.stack(norms)] if norms else []
             values = iter(torch.cat(packed).tolist())
         moves, sizes = ([list(islice(values, count)) for _ in done] for _ in range(2))
+        self._first_sizes = self._first_sizes or sizes[0]
         for step, move, size in zip(done, moves, sizes, strict=True):
             by_parameter = [math.nan] * count
             for index in step.present:

@@ -27,5 +27,5 @@ from .wiring import Wiring
 PROBES = (
     Data, Broadcast, Mixing, Determinism, Objective, Padding, Reduction, InitialLoss,
     Wiring, Initialization, Layers, Collapse, Regularization, Information, Standardised,
-    Noise, LearningRate, Overfit, RegularizationOff, Fit, Embedding, BatchSize,
+    Noise, RegularizationOff, LearningRate, Overfit, Fit, Embedding, BatchSize,
 )

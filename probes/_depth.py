@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from auditor.layergraph import LayerUse
@@ -12,6 +12,8 @@ from auditor.parametertrack import ParameterTrack
 from ._weightscale import weighted
 
 _SKIP = 2
+# Layers in a row that no design has on purpose, whatever is normalised between.
+_LONG = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +74,33 @@ def linear_runs(layers: Sequence[LayerUse]) -> list[list[str]]:
     """Return chains of layers with nothing but changes of shape between, that do not narrow.
 
     A narrow middle (low rank), grouped and one-dimensional convolutions are factorisations;
-    a transposed convolution enlarges the picture for the layer behind it.
+    a transposed convolution enlarges the picture for the layer behind it. Two layers with a batch
+    normalisation between may be meant so (linear bottlenecks), three are not.
     """
+    direct = _chains(layers, lambda use: use.before if use.bare and use.only_reader else None,
+                     lambda first: first.fan_in)
+    long = [chain for chain in _chains(layers, lambda use: use.linear_before, _inputs)
+            if len(chain) >= _LONG]
+    known = {use for chain in long for use in chain}
+    return [[use.name for use in chain]
+            for chain in [*long, *(chain for chain in direct if known.isdisjoint(chain))]]
+
+
+def _chains(
+    layers: Sequence[LayerUse], feeds: Callable[[LayerUse], LayerUse | None],
+    taken: Callable[[LayerUse], int],
+) -> list[list[LayerUse]]:
     chains: list[list[LayerUse]] = []
     for use in weighted(layers):
-        before = use.before
-        if before is None or not (use.bare and use.only_reader) or not _wastes(before, use):
+        before = feeds(use)
+        if before is None or not _wastes(before, use, taken(before)):
             continue
         chain = next((c for c in chains if c[-1] is before), None)
         if chain is None:
             chains.append([before, use])
         else:
             chain.append(use)
-    return [[use.name for use in chain] for chain in chains]
+    return chains
 
 
 def fed_variation(layers: Sequence[LayerUse]) -> dict[str, float]:
@@ -113,7 +129,8 @@ def _following(use: LayerUse) -> list[LayerUse]:
     return path
 
 
-def _wastes(first: LayerUse, second: LayerUse) -> bool:
+def _wastes(first: LayerUse, second: LayerUse, inputs: int) -> bool:
+    """Tell whether two layers in a row do no more than one, which takes in so many values."""
     if "lookup" in (first.layout, second.layout) or "opaque" in (first.layout, second.layout):
         return False
     if first.layout == "transposed":
@@ -122,8 +139,7 @@ def _wastes(first: LayerUse, second: LayerUse) -> bool:
         return False
     if not (first.trainable and second.trainable):
         return False
-    middle = _units(first)
-    return middle >= min(first.fan_in, _units(second))
+    return _units(first) >= min(inputs, _units(second))
 
 
 def _is_factor(use: LayerUse) -> bool:
@@ -134,6 +150,11 @@ def _is_factor(use: LayerUse) -> bool:
 
 def _units(use: LayerUse) -> int:
     return use.weight.shape[0 if use.layout == "out-in" else 1]
+
+
+def _inputs(use: LayerUse) -> int:
+    """Return the channels that a layer takes in."""
+    return use.weight.shape[1 if use.layout == "out-in" else 0]
 
 
 def _decades(value: float, reference: float) -> float:

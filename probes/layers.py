@@ -206,7 +206,12 @@ def _note_updates(context: ProbeContext, run: ShortRun) -> None:
 
 def _started_small(run: ShortRun, name: str) -> bool:
     use = next((use for use in run.start.layers if use.parameter == name), None)
-    return use is not None and use.weight_rms * math.sqrt(use.fan_in) < _NEAR_ZERO
+    if use is not None:
+        return use.weight_rms * math.sqrt(use.fan_in) < _NEAR_ZERO
+    # Multiplied in a way that is not known, as by `einsum`: its rows are taken for the sums.
+    index = run.track.names.index(name)
+    inputs = run.track.parameters[index].shape[-1]
+    return run.track.first_rms(index) * math.sqrt(inputs) < _NEAR_ZERO
 
 
 def _or_zero(value: float | None) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -16,7 +16,7 @@ from auditor.innergradients import detached
 from auditor.isolation import seeded
 from auditor.modes import evaluating
 from auditor.observation import Quantity
-from auditor.probe import Cost, ProbeContext
+from auditor.probe import Cost, OutOfTime, ProbeContext
 from auditor.target import ComputeLoss, LossResult
 from auditor.trial import Bench, Changes
 
@@ -27,6 +27,8 @@ _SEEDS = 2
 _STEPS = 50
 _FEWEST_STEPS = 20
 _LOOKED_AT = 4
+# From this cost on one initialisation will do, where there is no time for a second.
+_CLEAR = 0.3
 # Together dropouts of a half may be too much for a net that bears one or two of them.
 _NOISY = 3.0
 # Below these a trial of so few steps cannot show anything: share dropped, share of the weights
@@ -41,7 +43,8 @@ class RegularizationOff:
 
     name: ClassVar[str] = "regularization_off"
     says: ClassVar[str] = "short paired runs without dropout and without weight decay"
-    cost: ClassVar[Cost] = Cost(steps=6 * _STEPS, trains=True, long=True, usual=15)
+    cost: ClassVar[Cost] = Cost(
+        steps=6 * _STEPS, trains=True, long=True, usual=15, enough=2 * _SEEDS * _FEWEST_STEPS)
     yields: ClassVar[tuple[Quantity, ...]] = (
         Quantity("dropout_cost", "share", "loss with dropout less that without, evaluated in "
                  "eval mode after the same steps, over the loss at the start; mean over seeds"),
@@ -129,22 +132,41 @@ class _WithoutDropout(TorchFunctionMode):
 
 
 def _compare(context: ProbeContext, without: Changes, cost: str, always: str) -> None:
-    """Measure what a regulariser costs on training samples, paired by seed."""
-    steps = context.affordable_steps(
-        2 * _SEEDS * _STEPS, minimum=2 * _SEEDS * _FEWEST_STEPS) // (2 * _SEEDS)
+    """Measure what a regulariser costs on training samples, paired by seed.
+
+    Raises:
+        OutOfTime: One pair at most fits, and it differs by too little to tell.
+    """
+    affordable = context.affordable_steps(2 * _SEEDS * _STEPS, minimum=2 * _FEWEST_STEPS)
+    pairs = min(_SEEDS, affordable // (2 * _FEWEST_STEPS))
     looked_at = context.batches.train(_LOOKED_AT)
-    costs = []
-    for number in range(_SEEDS):
-        ends = []
-        for changes in (Changes(), without):
-            with seeded(context.seed + number):
-                bench = Bench(context.target, changes)
-                start = evaluate(bench, looked_at, context.seed).loss
-                whole_run(context, bench, steps)
-                ends.append(evaluate(bench, looked_at, context.seed).loss)
-        costs.append(_cost(ends[0], ends[1], start))
-    context.note.measure(cost, sum(costs) / len(costs), samples=_SEEDS)
+    costs: list[float] = []
+    for number in range(pairs):
+        try:
+            costs.append(_pair(
+                context, without, context.seed + number, affordable // (2 * pairs), looked_at))
+        except OutOfTime:
+            if not costs:
+                raise
+            break
+    if len(costs) < _SEEDS and costs[0] < _CLEAR:
+        raise OutOfTime("one pair of runs tells too little, and there was no time for a second")
+    context.note.measure(cost, sum(costs) / len(costs), samples=len(costs))
     context.note.measure(always, all(value > 0 for value in costs))
+
+
+def _pair(
+    context: ProbeContext, without: Changes, seed: int, steps: int, looked_at: Sequence[Any],
+) -> float:
+    """Return what a regulariser costs on one initialisation."""
+    ends = []
+    for changes in (Changes(), without):
+        with seeded(seed):
+            bench = Bench(context.target, changes)
+            start = evaluate(bench, looked_at, context.seed).loss
+            whole_run(context, bench, steps)
+            ends.append(evaluate(bench, looked_at, context.seed).loss)
+    return _cost(ends[0], ends[1], start)
 
 
 def _cost(with_it: float, without: float, start: float) -> float:

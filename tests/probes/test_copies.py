@@ -193,7 +193,7 @@ def test_copies_are_found_where_transcripts_lie_end_to_end() -> None:
     def heard(model: nn.Module, batch: Any) -> LossResult:
         sounds, lengths, words, counts = batch
         logits = model(sounds).log_softmax(2).transpose(0, 1)
-        return LossResult(F.ctc_loss(logits, words + 1, lengths, counts))
+        return LossResult(F.ctc_loss(logits, words + 1, lengths, counts), None)
 
     def spoken(val: list[Tensor]) -> Any:
         return looked_at(torch.zeros(2, 1), torch.zeros(2), compute=heard,

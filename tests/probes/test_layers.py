@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import math
 import weakref
-from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -144,32 +143,6 @@ def test_the_gain_of_a_recurrence_rules_the_gradient_in_time(
     assert observation.value("through_time", "rnn") is True
 
 
-def test_layers_in_a_row_are_counted_by_call() -> None:
-    def make() -> nn.Module:
-        return nn.Sequential(nn.Linear(32, 32), nn.Dropout(0.1), nn.Linear(32, 16), nn.ReLU(),
-                             nn.Linear(16, 4))
-
-    observation = observed(make)
-
-    assert number(observation, "linear_layers", "0") == 2
-    assert observation.value("linear_chain", "2") == "0, 2"
-    assert number(observation, "linear_layers", "4") == 1
-
-
-@pytest.mark.parametrize("make", [
-    lambda: nn.Sequential(nn.Linear(32, 4), nn.Linear(4, 32), nn.ReLU(), nn.Linear(32, 4)),
-    lambda: nn.Sequential(nn.Unflatten(1, (2, 4, 4)), nn.Conv2d(2, 2, 3, padding=1, groups=2),
-                          nn.Conv2d(2, 8, 1), nn.ReLU(), nn.Flatten(), nn.Linear(128, 4)),
-    lambda: nn.Sequential(nn.Unflatten(1, (2, 4, 4)), nn.ConvTranspose2d(2, 2, 2, stride=2),
-                          nn.Conv2d(2, 2, 3, padding=1), nn.ReLU(), nn.Flatten(),
-                          nn.Linear(128, 4)),
-], ids=["low rank", "depthwise separable", "learned upsampling"])
-def test_factorisations_are_no_rows(make: Callable[[], nn.Module]) -> None:
-    observation = observed(make)
-
-    assert all(m.value == 1 for m in observation.measurements if m.name == "linear_layers")
-
-
 def test_an_activation_of_a_weight_is_not_asked_to_tell_samples_apart() -> None:
     class Scaled(nn.Module):
         def __init__(self) -> None:
@@ -241,6 +214,25 @@ def test_a_healthy_loss_falls_and_updates_are_small() -> None:
     assert number(observation, "loss_fall_sigmas") > 5
     assert 1e-4 < number(observation, "update_ratio", "0.weight") < 0.1
     assert observation.value("update_ratio", "0.bias") is None
+
+
+@pytest.mark.parametrize(("size", "grows"), [(1e-4, True), (0.3, False)])
+def test_a_weight_in_an_einsum_may_start_near_zero(size: float, grows: bool) -> None:
+    class Mixing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.mix = nn.Parameter(size * torch.randn(
+                32, 32, generator=torch.Generator().manual_seed(0)))
+            self.head = nn.Linear(32, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = self.head(x + torch.einsum("oi,bi->bo", self.mix, x))
+            return out
+
+    observation = observed(Mixing)
+
+    assert number(observation, "update_ratio", "mix") > 0
+    assert observation.value("grown_from_zero", "mix") is grows
 
 
 @pytest.mark.parametrize("slower", [1.0, 1e4])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from contextlib import nullcontext
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -13,6 +15,8 @@ from torch.nn import functional as F  # noqa: N812 - the field's name for it
 from torch.utils.data import DataLoader, TensorDataset
 
 from auditor.observation import Observation
+from auditor.probe import Notebook, OutOfTime, ProbeContext
+from auditor.store import BatchStore
 from auditor.target import WithTrainingStep
 
 X = 5 + 3 * torch.randn(640, 12, generator=torch.Generator().manual_seed(0))
@@ -20,6 +24,7 @@ Y = (X[:, :3].argmax(dim=1))
 
 Statistics = part_of_probes("_norms").Statistics
 staleness = part_of_probes("_norms").staleness
+whole_run = part_of_probes("_whole").whole_run
 
 
 def net(*layers: nn.Module) -> nn.Module:
@@ -160,6 +165,31 @@ def test_decay_costs_when_it_outweighs_the_gradient(decay: float, costs: bool) -
         m.parameters(), 1e-2, weight_decay=decay)))
 
     assert (number(found, "decay_cost") > 0.15) is costs
+
+
+@pytest.mark.parametrize(("decay", "is_told"), [(100.0, True), (1.0, False)])
+def test_one_pair_of_runs_tells_of_a_decay_that_costs_much(
+    monkeypatch: pytest.MonkeyPatch, decay: float, is_told: bool,
+) -> None:
+    module = import_module("auditor.probes.regularization_off")
+    runs = iter(range(9))
+
+    def hurried(context: Any, bench: Any, steps: int) -> Any:
+        if next(runs) >= 2:
+            raise OutOfTime("a run was cut short")
+        return whole_run(context, bench, steps)
+
+    monkeypatch.setattr(module, "whole_run", hurried)
+    audited = target(net, (X - 5) / 3, Y, make_optimizer=lambda m: torch.optim.AdamW(
+        m.parameters(), 1e-2, weight_decay=decay))
+    note = Notebook("regularization_off", module.RegularizationOff.yields)
+    context = ProbeContext(target=audited, batches=BatchStore(audited), note=note)
+    with nullcontext() if is_told else pytest.raises(OutOfTime):
+        module.RegularizationOff().run(context)
+    found = [m for m in note.observation().measurements if m.name == "decay_cost"]
+
+    assert [m.samples for m in found] == ([1] if is_told else [])
+    assert all(isinstance(m.value, float) and m.value > 0.3 for m in found)
 
 
 def test_a_second_term_of_the_data_is_no_penalty() -> None:
