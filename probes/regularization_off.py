@@ -43,8 +43,7 @@ class RegularizationOff:
 
     name: ClassVar[str] = "regularization_off"
     says: ClassVar[str] = "short paired runs without dropout and without weight decay"
-    cost: ClassVar[Cost] = Cost(
-        steps=6 * _STEPS, trains=True, long=True, usual=15)
+    cost: ClassVar[Cost] = Cost(steps=6 * _STEPS, trains=True, long=True, usual=15)
     yields: ClassVar[tuple[Quantity, ...]] = (
         Quantity("dropout_cost", "share", "loss with dropout less that without, evaluated in "
                  "eval mode after the same steps, over the loss at the start; mean over seeds"),
