@@ -64,22 +64,22 @@ class AutogradGraph:
             node = found[0]
 
     def linear_source(self, node: Node) -> object | None:
-        """Return the layer that reaches a node by changes of shape and batch normalisations alone.
+        """Return the layer that reaches a node by changes of shape, dropout and batch norms alone.
 
-        These are linear in eval mode, those of instances (between two changes of shape) are not.
+        The norms are linear in eval mode; those of instances (between two reshapes) are not.
         None where anything else reads a tensor on the way.
         """
         while node is not None and node not in self._layers:
             parents = self.carrying(node)
             if len(parents) != 1 or node in self._joins or len(self.children[node]) != 1 or not (
-                    _is_reshape(node) or node in self._dropouts or self._is_of_batches(node)):
+                    is_reshape(node) or node in self._dropouts or self._is_of_batches(node)):
                 return None
             node = parents[0]
         return self._layers[node] if node is not None and len(self.readers(node)) == 1 else None
 
     def _is_of_batches(self, node: Node) -> bool:
         around = [*self.carrying(node), *self.children[node]]
-        return "BatchNorm" in node.name() and not all(map(_is_reshape, around))
+        return "BatchNorm" in node.name() and not all(map(is_reshape, around))
 
     def multiplied(self, node: Node, *, scaled: bool) -> bool:
         """Tell whether a node's output is multiplied with another branch.
@@ -207,7 +207,8 @@ def _behind(node: Node) -> set[Node]:
     return seen
 
 
-def _is_reshape(node: Node) -> bool:
+def is_reshape(node: Node) -> bool:
+    """Tell whether a node changes the shape or the type of a tensor, not its values."""
     return bool(node.name().startswith(RESHAPES))
 
 
@@ -220,7 +221,7 @@ def own_nodes(node: Node) -> Iterator[Node]:
     """Yield the nodes of one call, from its output inwards (a view around the product itself)."""
     while node is not None:
         yield node
-        if not node.name().startswith(RESHAPES) or len(node.next_functions) != 1:
+        if not is_reshape(node) or len(node.next_functions) != 1:
             return
         node = node.next_functions[0][0]
 

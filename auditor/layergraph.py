@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from auditor import functions
-from auditor.autogradgraph import RESHAPES, AutogradGraph, End, Node, is_normalisation, own_nodes
+from auditor.autogradgraph import AutogradGraph, End, Node, is_normalisation, is_reshape, own_nodes
 from auditor.functions import Activation
 from auditor.recorder import Call, tensors_in
 from auditor.spread import rms, spread
@@ -68,8 +68,8 @@ class LayerUse:
         activations: Calls between `before` (or the cut) and this layer.
         bare: Only changes of shape lie between `before` and this layer.
         only_reader: Nothing else reads the output of `before`.
-        linear_before: The layer that feeds this one alone, with nothing but changes of shape and
-            batch normalisations between.
+        linear_before: The layer that feeds this one alone, with nothing but changes of shape,
+            dropout and batch normalisations between.
         after: Layers that it feeds in this way.
         taken_by: The first hidden activation that takes its output, wherever that leads.
         ends: What becomes of its output, when `after` is empty.
@@ -265,8 +265,7 @@ class LayerGraph:
         while node is not None and node not in self._made:
             if node in self._called:
                 calls.append(self._called[node])
-            name = node.name()
-            bare = bare and (name.startswith(RESHAPES) or node in self._dropouts)
+            bare = bare and (is_reshape(node) or node in self._dropouts)
             use.rescaled = use.rescaled or graph.scales(node)
             parents = graph.carrying(node)
             if is_normalisation(node):
@@ -294,7 +293,7 @@ class LayerGraph:
             node = parents[0]
             if node in self._made:
                 return self._made[node]
-            if not node.name().startswith(RESHAPES):
+            if not is_reshape(node):
                 return None
         return None
 

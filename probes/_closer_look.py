@@ -24,7 +24,7 @@ _KILLED = 0.25
 # One trial is enough where it learned this little of it, with and without a warm-up, at a rate that
 # is far above: of 109 healthy set-ups one has such a rate, and learns.
 _NOTHING = 0.9
-# Below it has to be three decades: conservative rates learn little in a short trial.
+# Below, it has to be this far: conservative rates learn little in a short trial.
 _FAR_BELOW = 0.002
 # A loss that first rises by more than what could be learned may do with a warm-up. Healthy set-ups
 # rise by up to 0.92 of it.

@@ -17,7 +17,7 @@ from auditor.fields import whole_of
 from auditor.graphs import graphs_of
 
 from ._copies import chance_of_equality, has_many_digits, hashes, is_blank
-from ._samples import BYTES, Samples, own_places
+from ._samples import BYTES, Samples, inputs_of
 
 # Different graphs whose numbers are looked at, and the part of these that comes once, at least.
 _LOOKED_AT, _ALL_DIFFERENT = 100, 0.5
@@ -66,13 +66,13 @@ def keys_of(
 
 def _columns(samples: Samples) -> list[list[Tensor]] | None:
     """Return each input's tensors, one per batch or joined; None where they are not separate."""
-    parts = [batches.split(batch) for batch in samples.batches]
-    own = {tuple(own_places(part, size)) for part, size in zip(parts, samples.sizes, strict=True)}
-    if not samples.separate or len(own) != 1 or len({len(part.inputs) for part in parts}) != 1:
+    parts = [inputs_of(batches.split(batch), size)
+             for batch, size in zip(samples.batches, samples.sizes, strict=True)]
+    if not samples.separate or not parts or len({len(part) for part in parts}) != 1:
         return None
     # What has been joined already is not copied again.
-    return [[part.inputs[place] for part in parts] if joined is None else [joined]
-            for place in own.pop() for joined in [samples.inputs[place]]]
+    return [list(column) if joined is None else [joined]
+            for column, joined in zip(zip(*parts, strict=True), samples.inputs, strict=True)]
 
 
 def _of_rows(

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import (
     BatchSampler,
     DataLoader,
@@ -132,20 +133,22 @@ def _joined(tensors: Sequence[Any], sizes: Sequence[int]) -> Tensor | None:
     return torch.cat(list(tensors)).detach()
 
 
-def own_places(part: batches.Parts, size: int) -> list[int]:
-    """Return the places of the inputs without those that hold all samples' values end to end.
+def inputs_of(part: batches.Parts, size: int) -> list[Tensor]:
+    """Return the inputs; what holds all samples' values end to end is taken apart, (N, longest).
 
     Transcripts for a CTC loss come so: (sum of lengths,), with the lengths, (N,), beside them.
     """
-    totals = {int(t.sum()) for t in batches.tensors_of((part.args, part.kwargs, part.target))
-              if t.dim() == 1 and t.shape[0] == size and t.dtype in (torch.int32, torch.int64)}
-    return [place for place, t in enumerate(part.inputs)
-            if not (t.dim() == 1 and t.shape[0] != size and t.shape[0] in totals)]
+    lengths = [t for t in batches.tensors_of((part.args, part.kwargs, part.target))
+               if t.dim() == 1 and t.shape[0] == size and t.dtype in (torch.int32, torch.int64)]
+    totals = {int(t.sum()): t.tolist() for t in lengths if bool((t >= 0).all())}
+    return [pad_sequence(list(torch.split(t, totals[t.shape[0]])), batch_first=True)
+            if t.dim() == 1 and t.shape[0] != size and t.shape[0] in totals else t
+            for t in part.inputs]
 
 
 def _is_separate(part: batches.Parts, size: int) -> bool:
     """Tell whether a batch is a list of samples, not a graph or a grid with masks over it."""
-    inputs = [part.inputs[place] for place in own_places(part, size)]
+    inputs = inputs_of(part, size)
     if not inputs or any(t.dim() == 0 or t.shape[0] != size for t in inputs):
         return False
     masked = any(t.dtype == torch.bool and t.dim() == 1 for t in inputs)

@@ -27,7 +27,8 @@ _SEEDS = 2
 _STEPS = 50
 _FEWEST_STEPS = 20
 _LOOKED_AT = 4
-# From this cost on one initialisation will do, where there is no time for a second.
+# From this cost on, three times the limits of the rules, one initialisation will do where there is
+# no time for a second.
 _CLEAR = 0.3
 # Together dropouts of a half may be too much for a net that bears one or two of them.
 _NOISY = 3.0

@@ -205,6 +205,37 @@ def test_copies_are_found_where_transcripts_lie_end_to_end() -> None:
     assert number(spoken(sequences(80, 1)), "leaked_share") == 0
 
 
+class EndToEnd(Padded):
+    """Texts end to end and their lengths, which are often the same."""
+
+    def __iter__(self) -> Any:
+        for i in range(len(self)):
+            rows = self.rows[i * self.size:(i + 1) * self.size]
+            yield (torch.cat(rows), torch.tensor([len(row) for row in rows]),
+                   torch.stack([row[0] for row in rows]) % CLASSES)
+
+
+def test_other_texts_that_lie_end_to_end_are_no_copies() -> None:
+    class Bags(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = nn.EmbeddingBag(50, CLASSES)
+
+        def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
+            out: Tensor = self.table(ids, lengths.cumsum(0) - lengths)
+            return out
+
+    def read(train: list[Tensor]) -> Any:
+        return looked_at(torch.zeros(2, 1), torch.zeros(2), make_model=Bags,
+                         make_train_loader=lambda: EndToEnd(train, 32))
+
+    others = sequences(416, 0)
+    some = torch.randperm(336, generator=torch.Generator().manual_seed(2))[:80]
+
+    assert number(read(others), "duplicate_share") == 0
+    assert number(read(others[:336] + [others[i] for i in some]), "duplicate_share") == 80 / 416
+
+
 def test_silence_is_no_copy_however_it_is_filled_up() -> None:
     g = torch.Generator().manual_seed(0)
     clips = [torch.randn(int(torch.randint(8, 30, (), generator=g)), 3, generator=g)
