@@ -131,6 +131,13 @@ def test_nothing_of_the_model_outlives_the_measurement_of_its_memory() -> None:
     assert weight() is None
 
 
+@pytest.fixture
+def _a_step_takes_the_same_time_at_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What a machine really takes is not for tests.
+    monkeypatch.setattr(part_of_probes("_throughput"), "_seconds", lambda *_: 1e-3)
+
+
+@pytest.mark.usefixtures("_a_step_takes_the_same_time_at_any_size")
 def test_the_table_holds_powers_of_two_with_scaled_rates() -> None:
     found = observe("batch_size", target(
         linear, X, Y, nn.MSELoss(), optimizer=torch.optim.SGD, lr=0.01, batch_size=64))
@@ -154,12 +161,6 @@ def test_a_loss_that_compares_samples_has_no_noise_scale() -> None:
         lambda: nn.Linear(10, 10), X, X.clone(), Contrast(), batch_size=32))
 
     assert "noise_scale" in found.absent
-
-
-@pytest.fixture
-def _a_step_takes_the_same_time_at_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    # What a machine really takes is not for tests.
-    monkeypatch.setattr(part_of_probes("_throughput"), "_seconds", lambda *_: 1e-3)
 
 
 @pytest.mark.usefixtures("_a_step_takes_the_same_time_at_any_size")
