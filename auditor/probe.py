@@ -92,7 +92,9 @@ class Notebook:
 
     def missed(self, reason: str, *names: str) -> None:
         """Say that quantities should have been measured and could not be (not measured)."""
-        self._missed.update({self._declare(name).name: reason for name in names})
+        for name in names:
+            self._absent.pop(self._declare(name).name, None)
+            self._missed[name] = reason
 
     def series(self, series: Series) -> None:
         """Keep a curve for the reports."""

@@ -4,6 +4,23 @@ from __future__ import annotations
 
 from auditor.observation import Quantity
 
+_ON_VALIDATION: tuple[Quantity, ...] = (
+    Quantity("leaked_share", "share", "validation samples that also stand in the training set"),
+    Quantity("leaked_share_low", "share", "lower end of its 95 % interval"),
+    Quantity("leaked_share_high", "share", "upper end of its 95 % interval"),
+    Quantity("leaked_samples", "", "validation samples found in the training samples"),
+    Quantity("leaked_examples", "", "their positions in the validation set", kind="text"),
+    Quantity("input_shift", "stds", "difference of the typical feature's means, train to "
+             "validation, beyond sampling error"),
+    Quantity("input_rescaling", "ratio", "ratio of the typical feature's standard deviations, "
+             "beyond sampling error"),
+    Quantity("some_input_rescaling", "ratio", "what that ratio is for a quarter of the features "
+             "and for three at least"),
+    Quantity("input_shift_direction", "", "the validation values are larger or smaller",
+             kind="text"),
+    Quantity("label_distance", "share", "total variation distance of the label shares, beyond "
+             "sampling error"),
+)
 QUANTITIES: tuple[Quantity, ...] = (
     Quantity("data_samples", "", "training samples that were read"),
     Quantity("labelled_samples", "", "those of them that have a label"),
@@ -43,19 +60,6 @@ QUANTITIES: tuple[Quantity, ...] = (
     Quantity("duplicate_share", "share", "samples whose input equals that of an earlier one"),
     Quantity("conflict_share", "share", "samples whose input also stands with another label"),
     Quantity("duplicate_examples", "", "a few pairs of equal samples", kind="text"),
-    Quantity("leaked_share", "share", "validation samples that also stand in the training set"),
-    Quantity("leaked_share_low", "share", "lower end of its 95 % interval"),
-    Quantity("leaked_share_high", "share", "upper end of its 95 % interval"),
-    Quantity("leaked_samples", "", "validation samples found in the training samples"),
-    Quantity("leaked_examples", "", "their positions in the validation set", kind="text"),
-    Quantity("input_shift", "stds", "difference of the typical feature's means, train to "
-             "validation, beyond sampling error"),
-    Quantity("input_rescaling", "ratio", "ratio of the typical feature's standard deviations, "
-             "beyond sampling error"),
-    Quantity("some_input_rescaling", "ratio", "what that ratio is for a quarter of the features "
-             "and for three at least"),
-    Quantity("input_shift_direction", "", "the validation values are larger or smaller",
-             kind="text"),
-    Quantity("label_distance", "share", "total variation distance of the label shares, beyond "
-             "sampling error"),
+    *_ON_VALIDATION,
 )
+VALIDATION: tuple[str, ...] = tuple(quantity.name for quantity in _ON_VALIDATION)

@@ -8,11 +8,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from auditor.errors import TargetError
 from auditor.observation import Quantity
 from auditor.probe import Cost, Notebook, ProbeContext
 
 from . import _features, _labels, _order, _shift
-from ._data_quantities import QUANTITIES
+from ._data_quantities import QUANTITIES, VALIDATION
 from ._data_tables import feature_table, label_table
 from ._duplicates import note_copies
 from ._firstlook import (
@@ -46,7 +47,8 @@ class Data:
     def run(self, context: ProbeContext) -> None:
         """Measure what is in the data, with four forward passes for what the model sees of it."""
         note = context.note
-        train, val = training_samples(context), validation_samples(context)
+        train = training_samples(context)
+        val, problem = _held_out(context)
         look = first_look(context, train)
         how = drawing(context.batches.training_pass.loader)
         note.measure("data_samples", train.count)
@@ -66,6 +68,16 @@ class Data:
             note.table("label_counts", label_table(labels, val_labels))
         _classes(note, train, look, labels, val_labels, in_order=in_order)
         _shifts(note, train, val, (labels, val_labels), how)
+        if problem:
+            note.missed(problem, *VALIDATION)
+
+
+def _held_out(context: ProbeContext) -> tuple[Samples | None, str]:
+    """Return the validation samples if they can be read, and what went wrong if they cannot."""
+    try:
+        return validation_samples(context), ""
+    except TargetError as problem:
+        return None, str(problem)
 
 
 def _finite(context: ProbeContext, train: Samples) -> None:

@@ -63,9 +63,9 @@ class Fit:
         """
         steps, looks = _planned(context)
         seen = some(context.batches.train(steps), _EVALUATED, looks // 3)
-        held = some(context.batches.val(MOST_BATCHES), _EVALUATED_ONCE, looks - looks // 3)
         with seeded(context.seed):
             bench = Bench(context.target)
+            held = _held_out(context, bench, looks - looks // 3)
             run, epoch = trained(context, bench, steps, seen, held)
             if not math.isfinite(run.train[-1].loss):
                 context.note.missed("the run diverged", *(q.name for q in QUANTITIES))
@@ -79,8 +79,6 @@ class Fit:
         if held:
             _note_validation(context, run, epoch)
             _note_neighbours(context, run, seen)
-        else:
-            context.note.absent("there are no validation data", *VALIDATION)
 
 
 def _planned(context: ProbeContext) -> tuple[int, int]:
@@ -99,6 +97,27 @@ def _planned(context: ProbeContext) -> tuple[int, int]:
     if context.batches.training_pass.exhausted:
         return min(steps, max(_EPOCHS * stored, _STEPS_OF_SMALL_SETS)), looks
     return min(steps, stored), looks
+
+
+def _held_out(context: ProbeContext, bench: Bench, looks: int) -> Sequence[Any]:
+    """Return validation batches; none, with the reason noted, where the run has to do without."""
+    note = context.note
+    try:
+        held = some(context.batches.val(MOST_BATCHES), _EVALUATED_ONCE, looks)
+    except TargetError as problem:
+        note.missed(str(problem), *VALIDATION)
+        return ()
+    if not held:
+        note.absent("there are no validation data", *VALIDATION)
+        return ()
+    try:
+        evaluate(bench, held[:1], context.seed)
+    except TargetError as problem:
+        # They may be meant for another step than that of training.
+        note.absent(f"the training step cannot take validation batches: {problem.message}",
+                    *VALIDATION)
+        return ()
+    return held
 
 
 def _note_decay(
