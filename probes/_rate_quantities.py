@@ -58,7 +58,8 @@ LEARNING_RATE: tuple[Quantity, ...] = (
     Quantity("lr_speedup", "times", "how much sooner the suggested rate gets as far"),
     Quantity("epoch_steps", "steps", "an epoch, or a small training run if that is longer"),
     Quantity("epoch_progress", "share",
-             "what the user's rate learns in that time, relative to a trial at the suggested rate"),
+             "what the user's rate learns in that time, relative to a trial at the suggested rate; "
+             "0 where it is not even as good as an uninformed model"),
     Quantity("loss_swing", "share",
              "spread of a fixed batch's loss from step to step, relative to what was learned"),
     Quantity("loss_reversals", "share", "steps at which that loss changes its direction"),

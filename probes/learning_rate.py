@@ -193,7 +193,7 @@ class _Look:
             return
         self._note_warm_up(found)
         note.measure("epoch_steps", self._epoch_steps())
-        note.measure("epoch_progress", look.progress)
+        note.measure("epoch_progress", max(look.progress, 0.0))
         note.measure("lr_speedup", speedup(raced.user, raced.best))
         note.measure("initial_trial_loss", fmean(track.before))
         note.measure("lr_gap_least", min(found.gaps), samples=len(found.gaps))

@@ -53,6 +53,19 @@ def with_loss(loss: Callable[[Tensor, Tensor], Tensor], **changes: Any) -> Targe
     return made
 
 
+def test_a_run_that_does_not_get_to_the_uninformed_loss_has_learned_nothing() -> None:
+    def far_off() -> nn.Module:
+        model = net(1)
+        nn.init.constant_(model[2].bias, 10.0)  # type: ignore[index]
+        return model
+
+    x, _ = data()
+    seen = observe("learning_rate", target(far_off, x, x[:, :1].clone(), nn.MSELoss(), lr=1e-6))
+
+    assert seen.value("user_loss_after") > 10  # type: ignore[operator]
+    assert seen.value("epoch_progress") == 0
+
+
 X, Y = data()
 ODD = {
     "constant targets": lambda: regression(torch.ones(320, 1)),
