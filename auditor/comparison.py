@@ -20,6 +20,9 @@ _CLEAR = 4.0
 # It also has to be worth the change: this part of the loss, or of what a perfect score is ahead.
 _LEAST_LOSS = 0.03
 _LEAST_OF_MISSING, _LEAST_SCORE = 0.04, 0.01
+# Each version lowers its own loss; which one is ahead on the mended one's after few steps may
+# depend on how sure of itself the other loss makes a model.
+_NOT_COMPARABLE = "both versions learn, at losses that do not compare, and there is no score"
 _ON_THE_WAY = {"helps": "it gets there sooner", "harms": "it gets there later"}
 # Seeds that have to agree: the first ones all, of more this share.
 _AGREE = 0.75
@@ -83,6 +86,8 @@ def outcome(before: Runs, after: Runs, *, same_loss: bool, steps: int) -> TrialO
     if after.problem:
         return TrialOutcome("untried", reason=f"the mended version does not run: {after.problem}")
     status = verdict(measures(before, after, same_loss=same_loss))
+    if status == "harms" and not same_loss and not after.score_name and _learns(after):
+        return TrialOutcome("untried", reason=_NOT_COMPARABLE)
     reason = f"as it is, the code raises: {before.problem}" if before.problem else ""
     run = on_the_way(before, after) if status == "no-effect" else None
     if run is not None and run.status != "no-effect":
@@ -136,6 +141,10 @@ def _measured(
         name, tuple(fmean(seed) for seed in before), tuple(fmean(seed) for seed in after), mean,
         status, mean > _CLEAR * least,
         status == "no-effect" and mean > least and _agree(_means(gains), 1))
+
+
+def _learns(runs: Runs) -> bool:
+    return all(fmean(seen[-1].losses) < fmean(seen[0].losses) for seen in runs.looks)
 
 
 def _status(gains: Sequence[Sequence[float]], flat: Sequence[float], least: float) -> TrialStatus:

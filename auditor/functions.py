@@ -101,6 +101,8 @@ NODE_ACTIVATIONS: dict[str, Activation] = {
     "HardswishBackward0": HARDSWISH, "MishBackward0": MISH, "LogSigmoidBackward0": LOGSIGMOID,
 }
 
+LOGSUMEXPS: frozenset[Function] = frozenset(_spellings("logsumexp"))
+
 CLAMPS: frozenset[Function] = frozenset(
     function for name in ("clamp", "clamp_min", "clip", "maximum", "threshold")
     for function in _spellings(name)

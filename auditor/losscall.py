@@ -35,7 +35,6 @@ class LossCall:
         settings: All other arguments by name ("reduction", "ignore_index", "weight", ...).
         activation: The activation that made the input, when nothing came between; None if none.
         raised: The loss refused its arguments.
-        in_model: It was called inside the model's forward.
     """
 
     name: str
@@ -44,7 +43,6 @@ class LossCall:
     settings: dict[str, Any]
     activation: Activation | None
     raised: bool
-    in_model: bool
 
     @property
     def reduction(self) -> str:
@@ -77,7 +75,6 @@ class LossCalls:
             settings={k: v for k, v in bound.items() if k not in tensors},
             activation=final_activation(source),
             raised=call.output is None,
-            in_model=call.module is not None,
         ))
 
     def on_module(self, call: Call) -> None:

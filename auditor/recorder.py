@@ -50,6 +50,12 @@ class Call:
     kwargs: dict[str, Any]
     output: Any
 
+    @property
+    def is_outside(self) -> bool:
+        """Whether none of the model's modules makes the call: a step or a loss does."""
+        # The path of a module that is none of the model's is its class in brackets.
+        return self.module is None or self.path.startswith("(")
+
 
 class Listener(Protocol):
     """Takes the calls of a watched pass; unneeded kinds are ignored.
@@ -242,6 +248,7 @@ _INTERESTING = (
     set(functions.ACTIVATIONS) | set(functions.LOSSES) | set(functions.CUTS)
     | set(functions.DROPOUTS) | set(functions.SAMPLERS) | set(functions.JOINS)
     | set(functions.RESHAPES) | set(functions.CLAMPS) | set(functions.WEIGHTED)
+    | set(functions.LOGSUMEXPS)
 )
 
 

@@ -16,6 +16,8 @@ from auditor.losscall import LossCall, LossCalls, final_activation
 from auditor.recorder import Call, tensors_in, watching
 from auditor.trial import Bench
 
+from ._by_hand import ByHand
+
 _SHAPE_NODES = ("View", "Unsafe", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "TBackward",
                 "Permute", "ToCopy", "Clone", "Alias", "Contiguous", "Expand")
 
@@ -90,8 +92,16 @@ class LossListener:
         self._live.clear()
 
 
-def watch_losses(bench: Bench, stored: Sequence[Any], *, backward: bool = False) -> LossListener:
+def watch_losses(
+    bench: Bench, stored: Sequence[Any], *, backward: bool = False, by_hand: ByHand | None = None,
+) -> LossListener:
     """Return the loss calls of some batches; a loss that refuses its arguments is kept too.
+
+    Args:
+        bench: Is not trained.
+        stored: The batches.
+        backward: Call it, for the gradients of the losses' inputs.
+        by_hand: Is told of every pass.
 
     Raises:
         TargetError: The user's code failed for another reason.
@@ -100,7 +110,7 @@ def watch_losses(bench: Bench, stored: Sequence[Any], *, backward: bool = False)
     for index, batch in enumerate(stored):
         listener.batch = index
         try:
-            _watch(bench, batch, listener, backward)
+            _watch(bench, batch, listener, backward, by_hand)
         except TargetError:
             if not any(seen.call.raised for seen in listener.seen):
                 raise
@@ -111,9 +121,13 @@ def watch_losses(bench: Bench, stored: Sequence[Any], *, backward: bool = False)
     return listener
 
 
-def _watch(bench: Bench, batch: Any, listener: LossListener, backward: bool) -> None:
-    with watching(bench.model, listener):
+def _watch(
+    bench: Bench, batch: Any, listener: LossListener, backward: bool, by_hand: ByHand | None,
+) -> None:
+    with watching(bench.model, listener, *([by_hand] if by_hand else [])):
         loss = bench.loss(batches.private(batch)).loss
+    if by_hand:
+        by_hand.end_pass(loss)
     if backward and loss.requires_grad:
         loss.backward()  # type: ignore[no-untyped-call]
 

@@ -17,6 +17,7 @@ from auditor.observation import Quantity
 from auditor.probe import Cost, NotApplicable, ProbeContext
 from auditor.trial import Bench
 
+from ._by_hand import ByHand, Twice
 from ._losses import SeenLoss, watch_losses
 
 _BATCHES = 3
@@ -68,13 +69,15 @@ class Objective:
         """Measure, and write into the notebook."""
         stored = context.batches.train(_BATCHES)
         with seeded(context.seed):
-            listener = watch_losses(Bench(context.target), stored)
+            by_hand = ByHand()
+            listener = watch_losses(Bench(context.target), stored, by_hand=by_hand)
         context.note.steps += len(stored)
         seen = [loss for loss in listener.seen if _is_trained(loss)]
-        if not seen:
+        if not seen and not by_hand.found:
             raise NotApplicable("no known loss function is called on the model's output")
-        context.note.measure("loss_name", seen[0].call.name)
-        _note_twice(seen, context)
+        context.note.measure(
+            "loss_name", by_hand.found[0].name if by_hand.found else seen[0].call.name)
+        _note_twice(seen, by_hand.found, context)
         _note_missing(seen, context)
         _note_range(seen, context)
         _note_task(seen, stored, context)
@@ -85,7 +88,12 @@ def _is_trained(loss: SeenLoss) -> bool:
         and loss.call.input.dim() > 0
 
 
-def _note_twice(seen: Sequence[SeenLoss], context: ProbeContext) -> None:
+def _note_twice(seen: Sequence[SeenLoss], by_hand: Sequence[Twice], context: ProbeContext) -> None:
+    if by_hand:
+        context.note.measure("activated_twice", 1.0)
+        context.note.measure("log_activated_twice", 0.0)
+        context.note.measure("first_activation", by_hand[0].earlier.name)
+        return
     shares = [(*_twice(loss), loss) for loss in seen
               if loss.call.name in _LOGIT_LOSSES | {"nll_loss"}]
     if not shares:

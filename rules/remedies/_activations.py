@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
 from auditor import functions
-from auditor.losscall import LossCall, LossCalls, is_transparent
+from auditor.losscall import is_transparent
 from auditor.mending import with_calls, with_model
-from auditor.recorder import Call, watching
+from auditor.recorder import Call, tensors_in, watching
 from auditor.remedy import CannotMend, Case
 from auditor.target import Target
 from auditor.trial import Bench
@@ -42,19 +42,33 @@ def exchanged(target: Target, new: Mapping[str, Callable[[], nn.Module]]) -> Tar
     return with_calls(with_model(target, change), instead)
 
 
-def final_activation(case: Case) -> tuple[str, LossCall]:
-    """Return the subject of the activation that makes the loss's input, and the loss call.
+class Final(NamedTuple):
+    """The activation that makes the loss's input.
+
+    Attributes:
+        subject: As the recorder names the call.
+        name: Of the function.
+        loss: The function that gets its output.
+    """
+
+    subject: str
+    name: str
+    loss: str
+
+
+def final_activation(case: Case) -> Final:
+    """Return the activation that makes the loss's input.
 
     Raises:
-        CannotMend: No known loss was called, or no activation stands before it.
+        CannotMend: No loss was seen, or no activation stands before it.
     """
-    def see(bench: Bench, batch: Any) -> tuple[str, LossCall] | None:
-        calls, last = LossCalls(), _LastActivation()
-        with watching(bench.model, last, calls):
+    def see(bench: Bench, batch: Any) -> Final | None:
+        last = _LastActivation()
+        with watching(bench.model, last):
             bench.compute(bench.model, batch)
-        return (last.subject, calls.calls[-1]) if last.subject and calls.calls else None
+        return last.found
 
-    found: tuple[str, LossCall] | None = case.look(see)
+    found: Final | None = case.look(see)
     if found is None:
         raise CannotMend("the call that makes the last activation was not seen")
     return found
@@ -63,30 +77,39 @@ def final_activation(case: Case) -> tuple[str, LossCall]:
 class _LastActivation:
     """Listens for the activation call whose output, but for changes of shape, the loss gets.
 
+    A loss that is written by hand begins with an activation outside of the model.
+
     Attributes:
-        subject: Of that call; empty until a loss is called.
+        found: That call; None until a loss is called.
     """
 
     def __init__(self) -> None:
-        self.subject = ""
-        self._made: dict[Any, str] = {}
+        self.found: Final | None = None
+        self._made: dict[Any, tuple[str, str]] = {}
 
     def on_module(self, call: Call) -> None:
         """Modules say nothing that their functions do not."""
 
     def on_function(self, call: Call) -> None:
         """Remember an activation's node, or look from a loss back to one."""
-        if call.function in functions.ACTIVATIONS and isinstance(call.output, Tensor):
-            self._made[call.output.grad_fn] = call.subject
-        elif call.function in functions.LOSSES and call.args and isinstance(call.args[0], Tensor):
-            self.subject = self._behind(call.args[0])
+        assert call.function is not None
+        source = next(tensors_in((call.args, call.kwargs)), None)
+        loss, _ = functions.LOSSES.get(call.function, ("", ()))
+        activation = functions.ACTIVATIONS.get(call.function)
+        if activation is not None and not loss and isinstance(call.output, Tensor):
+            self._made[call.output.grad_fn] = call.subject, activation.name
+        by_hand = call.is_outside and (activation or call.function in functions.LOGSUMEXPS)
+        if source is not None and (loss or by_hand):
+            before = self._behind(source)
+            if before:
+                self.found = Final(*before, loss)
 
-    def _behind(self, tensor: Tensor) -> str:
+    def _behind(self, tensor: Tensor) -> tuple[str, str] | None:
         node: Any = tensor.grad_fn
         while node is not None and node not in self._made:
             parents = [parent for parent, _ in node.next_functions if parent is not None]
             node = parents[0] if is_transparent(node) and len(parents) == 1 else None
-        return self._made.get(node, "")
+        return self._made.get(node)
 
 
 def put_in_place(model: nn.Module, path: str, new: nn.Module) -> None:

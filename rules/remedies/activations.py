@@ -88,8 +88,7 @@ class DropLastActivation:
         Raises:
             CannotMend: No activation stands right before the loss.
         """
-        subject, loss = final_activation(case)
-        name = loss.activation.name if loss.activation else "the activation"
+        subject, name, loss = final_activation(case)
         path, is_call, _ = subject.partition(":")
         forward = case.look(lambda bench, _: place_of_definition(
             getattr(type(module_at(bench.model, path)), "forward", None)))
@@ -97,7 +96,7 @@ class DropLastActivation:
             Edit("replace-call", case.target.places.get(path), name, "Identity()")
         return Mended(
             lambda target: exchanged(target, {subject: nn.Identity}),
-            keeps_loss=loss.name in REGRESSION_LOSSES,
+            keeps_loss=loss in REGRESSION_LOSSES,
             says=f"Take {name} off the output"
                  f"{f' ({path})' if path and not is_call else ''}.",
             edits=(edit,) if edit.place else ())

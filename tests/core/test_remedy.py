@@ -135,6 +135,16 @@ def test_losses_of_different_functions_are_not_compared() -> None:
     assert outcome(before, after, same_loss=True, steps=9).status == "helps"
 
 
+@pytest.mark.parametrize(("end", "status"), [(0.36, "untried"), (1.9, "harms"), (0.1, "helps")])
+def test_a_fix_that_learns_at_another_loss_is_not_called_harmful(end: float, status: str) -> None:
+    def learning(last: float) -> Runs:
+        looks = [[Look((value, value + 0.001), (), "") for value in (1.6, last)]] * 2
+        return Runs([[1.0]] * 2, looks)
+
+    assert outcome(learning(0.31), learning(end), same_loss=False, steps=9).status == status
+    assert outcome(learning(0.31), learning(0.36), same_loss=True, steps=9).status == "harms"
+
+
 def test_an_infinite_loss_is_worse_than_any_other() -> None:
     before = runs([[math.inf], [math.inf]], [[], []], "")
     after = runs([[9.0], [9.0]], [[], []], "")

@@ -106,7 +106,7 @@ def test_neighbours_are_not_asked_about_what_the_loss_does_not_compare_with(
 
 
 def call(name: str, target_of_loss: Tensor) -> LossCall:
-    return LossCall(name, torch.zeros(1), target_of_loss, {}, None, raised=False, in_model=False)
+    return LossCall(name, torch.zeros(1), target_of_loss, {}, None, raised=False)
 
 
 NOISE = torch.randn(200, 3, generator=torch.Generator().manual_seed(1))

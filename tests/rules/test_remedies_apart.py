@@ -123,6 +123,26 @@ def test_a_training_step_is_mended_too() -> None:
     torch.testing.assert_close(mended, F.cross_entropy(model(batch[0]), batch[1]))
 
 
+def test_a_loss_written_by_hand_gets_scores_too() -> None:
+    def loss(model: nn.Module, batch: Any) -> Tensor:
+        log_p = torch.log_softmax(model(batch[0]), dim=1)
+        return -log_p.gather(1, batch[1][:, None]).mean()
+
+    def ends_in_softmax() -> nn.Module:
+        return nn.Sequential(mlp(), nn.Softmax(dim=1))
+
+    audited = made(ends_in_softmax, compute=step(loss))
+    batch: Any = BatchStore(audited, 0).train(1)[0]
+    model: Any = ends_in_softmax()
+
+    mended = mend("drop-last-activation", audited).apply(audited)
+    changed_model: Any = mended.make_model()
+    changed_model.load_state_dict(model.state_dict())
+
+    torch.testing.assert_close(
+        mended.compute(changed_model, batch).loss, F.cross_entropy(model[0](batch[0]), batch[1]))
+
+
 def test_rates_keep_their_ratio_over_groups() -> None:
     def optimizer(model: Any) -> torch.optim.Optimizer:
         return SGD([{"params": model[0].parameters(), "lr": 0.01},
