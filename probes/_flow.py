@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import BackwardCFunction
 from torch.utils.weak import WeakIdKeyDictionary
 
 from auditor import functions
@@ -108,6 +109,9 @@ class Flow:
 
     def _trace(self, tensor: Tensor) -> _Trace:
         found: _Trace = self._traces.get(tensor, _NOTHING)  # type: ignore[no-untyped-call]
+        if not found.live and isinstance(tensor.grad_fn, BackwardCFunction):
+            # The forward of a user's autograd function runs without gradients, its output has one.
+            return found._replace(live=found.values)
         return found
 
     def on_module(self, call: Call) -> None:

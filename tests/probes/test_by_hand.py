@@ -60,7 +60,9 @@ def of_logs(out: Tensor, y: Tensor) -> Tensor:
 
 
 def of_distribution(out: Tensor, y: Tensor) -> Tensor:
-    return -Categorical(logits=out).log_prob(y).mean()
+    policy: Any = Categorical(logits=out)
+    loss: Tensor = -policy.log_prob(y).mean()
+    return loss
 
 
 class OwnLoss(nn.Module):
@@ -108,7 +110,8 @@ def test_what_is_only_shown_or_is_in_the_model_or_scaled_before_is_no_fault() ->
 
         def forward(self, x: Tensor) -> Tensor:
             weights = torch.softmax(torch.softmax(self.gate(x), 1), 1)
-            return (self.experts(x).unflatten(1, (3, CLASSES)) * weights[..., None]).sum(1)
+            each: Tensor = self.experts(x).unflatten(1, (3, CLASSES))
+            return (each * weights[..., None]).sum(1)
 
     def against_a_teacher(out: Tensor, y: Tensor) -> Tensor:
         with torch.no_grad():

@@ -89,6 +89,34 @@ def test_a_backward_pass_of_a_probe_in_the_step_cuts_nothing_off() -> None:
     assert lost == set()
 
 
+class Halved(torch.autograd.Function):
+    """With a forward of ordinary calls, which run without gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, h: Tensor) -> Tensor:
+        return 0.5 * h
+
+    @staticmethod
+    def backward(ctx: Any, *slopes: Tensor) -> Tensor:
+        return 0.5 * slopes[0]
+
+
+def test_zero_weights_behind_an_autograd_function_are_no_cut() -> None:
+    class Dead(Net):
+        def __init__(self) -> None:
+            super().__init__()
+            self.c = nn.Sequential(nn.Linear(32, 8), nn.ReLU(), nn.Linear(8, 3))  # type: ignore[assignment]
+            for parameter in self.c.parameters():
+                nn.init.zeros_(parameter)
+
+        def forward(self, x: Tensor) -> Tensor:
+            halved = Halved.apply(self.features(x))  # type: ignore[no-untyped-call]
+            out: Tensor = self.c(halved)
+            return out
+
+    assert cut(Dead) == (set(), set())
+
+
 @pytest.mark.parametrize("logs", [True, False])
 def test_what_is_logged_beside_a_derivative_is_no_cut(logs: bool) -> None:
     seen: list[Tensor] = []
