@@ -168,7 +168,9 @@ class LayerGraph:
             return
         with torch._C.DisableTorchFunction():
             if call.function in functions.DROPOUTS:
-                self._dropouts.add(output.grad_fn)
+                # One that drops nothing returns its input, whose node is another call's.
+                if not any(output is given for given in call.args):
+                    self._dropouts.add(output.grad_fn)
             elif call.function in functions.JOINS and self._joins_branches(call):
                 self._joins.add(output.grad_fn)
                 if _joins_data(call):

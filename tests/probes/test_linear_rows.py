@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from layer_cases import number, observed
@@ -34,6 +35,18 @@ def test_factorisations_are_no_rows(make: Callable[[], nn.Module]) -> None:
     observation = observed(make)
 
     assert all(m.value == 1 for m in observation.measurements if m.name == "linear_layers")
+
+
+@pytest.mark.parametrize("norm", [nn.ReLU, lambda: nn.LayerNorm(32), nn.Softplus])
+def test_dropout_that_drops_nothing_hides_nothing(norm: Callable[[], nn.Module]) -> None:
+    def make(dropout: nn.Module) -> nn.Module:
+        block = [nn.Linear(32, 32), norm(), dropout]
+        return nn.Sequential(*block, nn.Linear(32, 32), norm(), dropout, nn.Linear(32, 32), norm(),
+                             nn.Linear(32, 4))
+
+    for dropout in (nn.Dropout(0.0), nn.Dropout(0.3)):
+        observation = observed(partial(make, dropout))
+        assert all(m.value == 1 for m in observation.measurements if m.name == "linear_layers")
 
 
 def _normed(*widths: int, norm: Callable[[int], nn.Module]) -> nn.Module:
