@@ -96,8 +96,9 @@ class _LastActivation:
         source = next(tensors_in((call.args, call.kwargs)), None)
         loss, _ = functions.LOSSES.get(call.function, ("", ()))
         activation = functions.ACTIVATIONS.get(call.function)
-        if activation is not None and not loss and isinstance(call.output, Tensor):
-            self._made[call.output.grad_fn] = call.subject, activation.name
+        node = call.output.grad_fn if isinstance(call.output, Tensor) else None
+        if activation is not None and node is not None:
+            self._made[node] = call.subject, activation.name
         by_hand = call.is_outside and (activation or call.function in functions.LOGSUMEXPS)
         if source is not None and (loss or by_hand):
             before = self._behind(source)

@@ -89,10 +89,10 @@ def test_raw_scores_are_activated_once(loss: Any) -> None:
 
 def test_a_second_sigmoid_is_seen() -> None:
     def loss(out: Tensor, y: Tensor) -> Tensor:
-        p = torch.sigmoid(out[:, 0])
+        p = torch.sigmoid(out)
         return -(y * p.log() + (1 - y) * (1 - p).log()).mean()
 
-    found = seen(loss, lambda: net(nn.Sigmoid(), outputs=1), (Y > 1).float())
+    found = seen(loss, lambda: net(nn.Sigmoid(), outputs=1), (Y > 1).float()[:, None])
 
     assert found.value("activated_twice") == 1
     assert found.value("first_activation") == "sigmoid"
