@@ -22,6 +22,8 @@ from auditor import graphs
 
 # How far down an opaque batch its bytes are looked for.
 _DEEPEST = 6
+# In a smaller table the samples' values with themselves may be equal by chance.
+_FEWEST_PAIRED = 4
 TARGET_KEYS = ("labels", "label", "targets", "target", "y", "start_positions", "mc_labels")
 
 
@@ -128,7 +130,8 @@ def select(batch: Any, samples: Sequence[int] | Tensor) -> Any:
 
     Tensors and lists whose first dimension is not the number of samples are kept whole, but for
     rows of numbers that hold the samples one behind the other, each as long as another tensor says
-    (the targets of CTC). So are graphs that cannot be joined again.
+    (the targets of CTC). So are graphs that cannot be joined again. A table of all pairs of samples
+    is cut on both sides.
     """
     each = graphs.graphs_of(batch)
     if each is not None:
@@ -137,8 +140,11 @@ def select(batch: Any, samples: Sequence[int] | Tensor) -> Any:
     index = torch.as_tensor(samples)
     count = length(batch)
     lengths = _lengths(batch, count)
+    pairs = _table_of_pairs(batch, count)
 
     def choose(tensor: Tensor) -> Tensor:
+        if tensor is pairs:
+            return tensor[index.to(tensor.device)][:, index.to(tensor.device)]
         if tensor.dim() and tensor.shape[0] == count:
             return tensor[index.to(tensor.device)]
         if tensor.dim() == 1 and tensor.shape[0] in lengths:
@@ -156,6 +162,24 @@ def _lengths(batch: Any, count: int) -> dict[int, list[int]]:
     return {int(t.sum()): t.tolist() for t in whole if count > 1 and int(t.min()) >= 0}
 
 
+def _table_of_pairs(batch: Any, count: int) -> Tensor | None:
+    """Return the tensor that holds a value for each pair of samples, (N, N); None if none does.
+
+    Ranks, distances and the like: the same value for every sample with itself, beside inputs that
+    have no second dimension of that length. Sequences as long as the batch and their masks do.
+    """
+    wide = [t for t in tensors_of(batch) if t.dim() > 1 and t.shape[0] == count]
+    square = [t for t in wide if t.shape[1] == count]
+    if count < _FEWEST_PAIRED or len(square) != 1 or len(wide) < 2 or square[0].dim() != 2:
+        return None
+    own = square[0].diagonal()
+    return square[0] if bool((own == own[0]).all() & (square[0] != own[0]).any()) else None
+
+
+def _holds_pairs(batch: Any) -> bool:
+    return _table_of_pairs(batch, length(batch)) is not None
+
+
 def concatenate(batches: Sequence[Any]) -> Any | None:
     """Return one batch that holds the samples of all, or None where they cannot be joined."""
     if len(batches) == 1:
@@ -167,6 +191,8 @@ def concatenate(batches: Sequence[Any]) -> Any | None:
         return None
     parts = [list(tensors_of(batch)) for batch in batches]
     lengths = [length(batch) for batch in batches]
+    if any(map(_holds_pairs, batches)):
+        return None
     if len({len(tensors) for tensors in parts}) != 1 or not parts[0]:
         return None
     joined: list[Tensor] = []

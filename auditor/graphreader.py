@@ -112,7 +112,7 @@ class GraphReader:
         """
         if not self._notes:
             return
-        order = _nodes(loss)
+        order = nodes_behind(loss)
         index = {node: place for place, node in enumerate(order)}
         shape = [_kind(node) for node in order]
         if any(node not in index for _, node in self._noted):
@@ -130,7 +130,7 @@ class GraphReader:
 
         There is nothing, and there never will be, if the graph is another one.
         """
-        order = _nodes(loss)
+        order = nodes_behind(loss)
         if [_kind(node) for node in order] != self._shape:
             self.give_up()
             return
@@ -175,10 +175,10 @@ def _is_there(node: Node, attribute: str, tensor: object) -> bool:
 
 def leaves_of(loss: Tensor) -> set[int]:
     """Return the ids of the leaves that the graph of a loss reaches."""
-    return {id(node.variable) for node in _nodes(loss) if type(node) is _LEAF}
+    return {id(node.variable) for node in nodes_behind(loss) if type(node) is _LEAF}
 
 
-def _nodes(loss: Tensor) -> list[Node]:
+def nodes_behind(loss: Tensor) -> list[Node]:
     """Return the nodes of the graph below a loss, each after one that reads it."""
     order = [loss.grad_fn] if loss.grad_fn is not None else []
     seen = set(order)

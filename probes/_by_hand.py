@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from torch import Tensor
 
 from auditor.functions import ACTIVATIONS, LOGSUMEXPS, Activation
+from auditor.graphreader import nodes_behind
 from auditor.losscall import final_activation
 from auditor.recorder import Call, tensors_in
 
@@ -60,17 +60,6 @@ class ByHand:
     def end_pass(self, loss: Tensor) -> None:
         """Keep those that the loss is computed from; others only count or show something."""
         if self._nodes:
-            behind = set(_nodes_behind(loss.grad_fn))
+            behind = set(nodes_behind(loss))
             self.found += [twice for twice, node in self._nodes if node in behind]
         self._nodes.clear()
-
-
-def _nodes_behind(root: Any) -> Iterator[Any]:
-    waiting, seen = [root] if root is not None else [], {root}
-    while waiting:
-        node = waiting.pop()
-        yield node
-        for parent, _ in node.next_functions:
-            if parent is not None and parent not in seen:
-                seen.add(parent)
-                waiting.append(parent)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
 
 from auditor import batches, functions, task
 from auditor.errors import TargetError
+from auditor.graphreader import leaves_of
 from auditor.innergradients import detached
 from auditor.isolation import seeded
 from auditor.modes import evaluating
@@ -205,31 +208,56 @@ def _penalty_share(found: Evaluation) -> float:
 
 
 def _has_penalty(context: ProbeContext, bench: Bench, batch: Any) -> bool:
-    """Tell whether the loss reaches the weights on another way than through the model's output.
+    """Tell whether the loss reaches the weights on another way than through the model's outputs.
 
     A second term of the data, Dice beside cross-entropy, does not. A loss that takes gradients of
     the output (physics, forces) cannot do without its graph: there it cannot be told, which is
     noted.
     """
-    if isinstance(bench.model, torch.jit.ScriptModule):
-        return False  # it takes no hooks, so that its outputs cannot be cut off
-    seen: list[Any] = []
-
-    def cut(module: nn.Module, args: Any, output: Any) -> Any:
-        seen.append(module)
-        return detached(output)
-
-    handle = bench.model.register_forward_hook(cut)
+    if any(isinstance(module, torch.jit.ScriptModule) for module in bench.model.modules()):
+        return False  # they take no hooks, so that outputs cannot be cut off
     try:
-        with evaluating(bench.model), torch.enable_grad():
+        with _cut_off(bench.model) as seen, evaluating(bench.model), torch.enable_grad():
             loss = bench.loss(batches.private(batch)).loss
     except TargetError:
         context.note.note("Whether the loss holds a penalty on the weights is not known: it fails "
                           "where the outputs of the model have no graph.")
         return False
+    if not all(seen):
+        return False  # behind an object, such as a distribution, the graph goes on
+    reached = leaves_of(loss)
+    # Vectors and numbers that a loss reaches by itself are its own: temperatures, learned weights.
+    return bool(seen) and any(p.dim() > 1 and id(p) in reached for p in bench.model.parameters())
+
+
+@contextmanager
+def _cut_off(model: nn.Module) -> Iterator[list[bool]]:
+    """Take the graph off what comes out of the model, or of those parts that the step calls.
+
+    Yields:
+        For each of these calls whether all of its output could be cut off.
+    """
+    inside: list[nn.Module] = []
+    seen: list[bool] = []
+
+    def enter(module: nn.Module, args: Any) -> None:
+        inside.append(module)
+
+    def leave(module: nn.Module, args: Any, output: Any) -> Any:
+        inside.pop()
+        if inside:
+            return None
+        seen.append(all(leaf is None or isinstance(leaf, (Tensor, int, float, str))
+                        for leaf in tree_leaves(output)))
+        return detached(output)
+
+    handles = [handle for module in model.modules() for handle in (
+        module.register_forward_pre_hook(enter), module.register_forward_hook(leave))]
+    try:
+        yield seen
     finally:
-        handle.remove()
-    return bool(seen) and loss.requires_grad
+        for handle in handles:
+            handle.remove()
 
 
 def _level(found: Evaluation) -> float:

@@ -203,3 +203,27 @@ def test_other_tensors_are_kept_whole(kept: Tensor) -> None:
     sounds, sizes = torch.randn(3, 5), torch.tensor([1, 3, 2])
 
     assert torch.equal(batches.select((sounds, kept, sizes), [1])[1], kept)
+
+
+def test_a_table_of_pairs_is_cut_on_both_sides_and_not_joined() -> None:
+    time = torch.tensor([3.0, 1.0, 2.0, 5.0, 4.0])
+    batch = {"x": torch.randn(5, 2), "time": time, "rank": (time[:, None] < time).float()}
+
+    chosen = batches.select(batch, [4, 1, 2])["rank"]
+
+    assert torch.equal(chosen, (time[[4, 1, 2], None] < time[[4, 1, 2]]).float())
+    assert batches.concatenate([batch, batch]) is None
+
+
+@pytest.mark.parametrize("batch", [
+    {"x": torch.randn(5, 5), "y": torch.arange(5)},
+    {"ids": torch.arange(25).reshape(5, 5), "mask": torch.ones(5, 5).tril()},
+    {"tokens": torch.randn(5, 5, 3), "mask": torch.ones(5, 5).tril()},
+    {"words": torch.eye(5), "label": torch.arange(5)},
+    {"x": torch.randn(5, 5), "past": torch.randn(5, 3)},
+], ids=["features", "tokens", "vectors", "rare words", "two inputs"])
+def test_samples_as_long_as_the_batch_are_no_table_of_pairs(batch: dict[str, Tensor]) -> None:
+    chosen = batches.select(batch, [3, 1])
+
+    assert all(torch.equal(chosen[name], batch[name][[3, 1]]) for name in batch)
+    assert batches.concatenate([batch, batch]) is not None

@@ -11,6 +11,7 @@ import pytest
 import torch
 from builders import observe, part_of_probes, target
 from torch import Tensor, nn
+from torch.distributions import Normal
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -224,3 +225,39 @@ def test_a_penalty_in_the_loss_is_seen_beside_the_data() -> None:
 
     assert number(found, "penalty_share") > 0.5
     assert number(found, "penalised_level") > 0.7
+
+
+class Parts(nn.Module):
+    """A critic and a policy, which the step calls one by one, and a learned weight of the terms."""
+
+    def __init__(self, *, as_object: bool) -> None:
+        super().__init__()
+        self.critic, self.policy = nn.Linear(X.shape[1], 1), nn.Linear(X.shape[1], 1)
+        self.log_weight = nn.Parameter(torch.zeros(()))
+        self.as_object = as_object
+
+    def forward(self, x: Tensor) -> Any:
+        mean = self.policy(x)
+        return Normal(mean, torch.ones(())) if self.as_object else mean
+
+    def terms(self, x: Tensor, y: Tensor) -> Tensor:
+        said = self(x)
+        mean = said.mean if self.as_object else said
+        wanted = y[:, None].float()
+        far: Tensor = 20 * (mean - wanted).square().mean() * self.log_weight.exp()
+        return far + F.mse_loss(self.critic(x), wanted)
+
+
+@pytest.mark.parametrize("as_object", [False, True])
+@pytest.mark.parametrize("penalty", [0.0, 1e3])
+def test_terms_of_other_parts_of_a_model_are_no_penalty(as_object: bool, penalty: float) -> None:
+    def step(model: Any, batch: Any) -> Tensor:
+        weights: Tensor = model.critic.weight.square().mean()
+        terms: Tensor = model.terms(*batch)
+        return terms + penalty * weights if penalty else terms
+
+    found = off(target(lambda: Parts(as_object=as_object), (X - 5) / 3, Y,
+                       compute=WithTrainingStep(step)))
+
+    # What an object holds cannot be followed, so that nothing is said of its model.
+    assert (number(found, "penalty_share") > 0) == (penalty > 0 and not as_object)
