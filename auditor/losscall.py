@@ -23,6 +23,8 @@ _TRANSPARENT = (
     "Select", "Slice", "ToCopy", "Clone", "Alias", "Expand", "Contiguous", "Index",
 )
 
+_PADS = ("Cat", "ConstantPad")
+
 
 @dataclass(frozen=True, slots=True)
 class LossCall:
@@ -81,18 +83,19 @@ class LossCalls:
         """Modules say nothing about losses that their functions do not."""
 
 
-def final_activation(tensor: Tensor) -> Activation | None:
+def final_activation(tensor: Tensor, *, padded: bool = False) -> Activation | None:
     """Return the activation function that made a tensor, looking through changes of shape.
 
     Args:
         tensor: Any shape; without a graph nothing can be seen and None is returned.
+        padded: Look through constants beside it too, such as a class without a score of its own.
     """
     node = tensor.grad_fn
     while node is not None:
         name = node.name()
         if name in NODE_ACTIVATIONS:
             return NODE_ACTIVATIONS[name]
-        if not is_transparent(node):
+        if not (is_transparent(node) or (padded and name.startswith(_PADS))):
             return None
         parents = [parent for parent, _ in node.next_functions if parent is not None]
         node = parents[0] if len(parents) == 1 else None
