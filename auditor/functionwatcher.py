@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from auditor.modulehooks import is_transformed
 from auditor.recorder import Frame, is_leaf, to_our_account
 
 # Takes a call: name of the layer, function, positional arguments, others, output.
@@ -51,7 +52,7 @@ class FunctionWatcher(TorchFunctionMode):
     ) -> Any:
         """Run the function, then tell of it."""
         output = func(*args, **kwargs) if kwargs else func(*args)
-        if func in self._functions and (name := self._name(func)):
+        if func in self._functions and not is_transformed() and (name := self._name(func)):
             count = self._seen[name] = self._seen.get(name, 0) + 1
             with to_our_account(name):
                 self._told(name if count == 1 else f"{name}#{count}", func, args, kwargs or {},

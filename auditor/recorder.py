@@ -20,7 +20,7 @@ from torch.overrides import TorchFunctionMode
 from auditor import functions
 from auditor.errors import AuditorError, OwnFault
 from auditor.isolation import eagerly
-from auditor.modulehooks import on_calls
+from auditor.modulehooks import is_transformed, on_calls
 
 Frame = Any
 # What is called in place of a function: (subject, function) -> another function, or None.
@@ -122,7 +122,7 @@ class Watcher(TorchFunctionMode):
         if func not in self._told:
             self._told[func] = self._listeners_of(func)
         listeners = self._told[func]
-        if listeners is None:
+        if listeners is None or is_transformed():
             return func(*args, **kwargs)
         module = self._stack[-1] if self._stack else None
         known = self._known(module) if module is not None else _NOWHERE

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from auditor import batches, functions
 from auditor.isolation import seeded
 from auditor.lossvalue import names_other_samples
+from auditor.modulehooks import is_transformed
 from auditor.observation import Quantity, Series
 from auditor.probe import Cost, NotApplicable, ProbeContext
 from auditor.recorder import Call, tensors_in, watching
@@ -60,7 +61,8 @@ class _Distances:
 
     def keep(self, module: nn.Module, args: Any, output: Any) -> None:
         """Remember what a module returned: a step may call the encoder alone."""
-        self.outputs.extend(tensors_in(output))
+        if not is_transformed():
+            self.outputs.extend(tensors_in(output))
 
     def _compares(self, one: Tensor, other: Tensor, output: Tensor) -> bool:
         """Tell whether a difference is one between all samples, or between two outputs."""

@@ -153,12 +153,13 @@ class _Passes:
                 watching(bench.model, flow, self.modules, everything=True), \
                 self.returned.watching(flow):
             loss = bench.loss(batches.private(batch)).loss
-        self._note_activity(flow)
+        reached = leaves_of(loss)
+        self._note_activity(flow, reached)
         if loss.requires_grad:
             with user_code("running backward", seconds=STEP_SECONDS):
                 loss.backward()  # type: ignore[no-untyped-call]
         self.context.note.steps += 1
-        self._note_fates(flow, loss)
+        self._note_fates(flow, loss, reached)
         zero = loss.requires_grad and float(loss.detach()) == 0 and not any(
             _moves(p) for p in self.parameters.values())
         self.zeros = self.zeros + 1 if zero else 0
@@ -166,13 +167,12 @@ class _Passes:
         self.shared.update({path: max(self.shared.get(path, 1), n) for path, n in repeated.items()})
         self._note_hidden()
 
-    def _note_activity(self, flow: Flow) -> None:
+    def _note_activity(self, flow: Flow, reached: set[int]) -> None:
         bits = {name: 1 << index for index, name in enumerate(self.parameters)}
         for path, module in self.bench.model.named_modules():
             if path in self.active:
-                own = [f"{path}.{name}".lstrip(".")
-                       for name, _ in module.named_parameters(recurse=False)]
-                used = any(flow.used & bits.get(name, 0) for name in own)
+                used = any(id(p) in reached or flow.used & bits.get(f"{path}.{name}".lstrip("."), 0)
+                           for name, p in module.named_parameters(recurse=False))
                 self.active[path] += int(used or id(module) in self.modules.ran)
 
     def _note_nothing(self) -> None:
@@ -184,12 +184,11 @@ class _Passes:
                 fate.cut, fate.with_gradient = self.zeros, 0
                 fate.by = "the loss itself, which is exactly 0"
 
-    def _note_fates(self, flow: Flow, loss: Tensor) -> None:
+    def _note_fates(self, flow: Flow, loss: Tensor, reached: set[int]) -> None:
         behind = flow.of(loss)
         part = behind.values | flow.escaped.values
         # Objects and functions of other libraries may carry values where nobody follows them:
         # the graph of the loss then reaches parameters from which nothing was seen to come.
-        reached = leaves_of(loss)
         lost = not flow.derives and any(
             id(p) in reached and not part >> index & 1
             for index, p in enumerate(self.parameters.values()))

@@ -186,6 +186,23 @@ class Computed(nn.Module):
         return self.body(x * self.weight)  # type: ignore[no-any-return]
 
 
+class Mapped(nn.Module):
+    """Written for one sample, and mapped over the batch, with the slope of a part beside it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(WIDTH, 32) / WIDTH**0.5)
+        self.norm, self.dropout, self.last = nn.LayerNorm(32), nn.Dropout(0.0), nn.Linear(32, 2)
+
+    def of_one(self, x: Tensor) -> Tensor:
+        hidden = self.dropout(torch.tanh(torch.relu(x @ self.weight)))
+        return self.last(self.norm(hidden))  # type: ignore[no-any-return]
+
+    def forward(self, x: Tensor) -> Tensor:
+        slopes = torch.vmap(torch.func.jacrev(lambda one: torch.tanh(one).sum()))(x)
+        return torch.vmap(self.of_one, randomness="different")(x + 0 * slopes)
+
+
 def hooked() -> nn.Module:
     model = mlp()
     first = model[0]
@@ -275,6 +292,7 @@ KINDS: dict[str, Callable[[], Target]] = {
     "compiled": lambda: classifier(compiled),
     "scripted": lambda: classifier(scripted),
     "own autograd function": lambda: classifier(lambda: mlp(OwnFunction())),
+    "mapped over the batch": lambda: classifier(Mapped),
     "own hooks": lambda: classifier(hooked),
     "frozen layers": lambda: classifier(half_frozen),
     "computed weights": lambda: classifier(Computed),
