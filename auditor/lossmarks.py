@@ -55,10 +55,7 @@ def uninformed_loss(calls: Sequence[LossCall]) -> float | None:
     with torch.no_grad():
         if first.name in ("cross_entropy", "nll_loss") or is_distribution(first):
             mass = torch.stack([_mass(call).flatten(0, -2).sum(dim=0) for call in usable]).sum(0)
-            # One and the same class throughout: a contrast with candidates that put the right one
-            # first, which says nothing of an answer without looking.
-            known = int((mass > 0).sum()) != 1
-            constant: Tensor | None = _spread(first, _log_share(mass)) if known else None
+            constant: Tensor | None = _spread(first, _log_share(mass))
         else:
             constant = _best_constant(usable)
         if constant is None:

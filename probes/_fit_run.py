@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Any
 
 from auditor import batches, task
@@ -28,6 +29,8 @@ _NEARLY, _CLOSE, _OFTEN, _LONG_ENOUGH = 0.1, 0.04, 3, 120
 _SWINGS = 0.08
 # A run of less than these many epochs cannot show overfitting however long it is.
 _ONCE = 2
+# A loss so far below the first one is rounding.
+_SOLVED = 1e-9
 # Or when it has learned nothing, and the trials of the rates have said why: so little is learned
 # at any rate, or so much less at the user's than at a best one that is so many times lower.
 _NOTHING, _AT_ANY_RATE, _BEHIND, _ABOVE = 0.95, 0.06, 0.4, 2.0
@@ -48,10 +51,23 @@ class FitRun:
         return losses.index(min(losses))
 
     @property
+    def uninformed(self) -> float | None:
+        """The uninformed loss of the last evaluation's main calls, where it is known.
+
+        Where all samples have one answer, as in a contrast that puts the right candidate first,
+        it says nothing of what there is to learn.
+        """
+        calls = self.train[-1].calls
+        known = task.uninformed_loss(calls) if calls else None
+        started = [value for value in self.train[0].values if value is not None]
+        solved = known is not None and started and abs(known) < _SOLVED * abs(fmean(started))
+        return None if solved else known
+
+    @property
     def scale(self) -> tuple[float, float]:
         """The loss of the uninformed answer (the first loss where unknown) and its floor."""
         calls, unit = self.train[-1].calls, self.train[0].unit
-        known = task.uninformed_loss(calls) if calls else None
+        known = self.uninformed
         floors = [task.loss_floor(call) for call in calls]
         floor = sum(f for f in floors if f is not None) / len(floors) if floors and all(
             f is not None for f in floors) else 0.0

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from auditor import batches, task
+from auditor import batches
 from auditor.errors import TargetError
 from auditor.isolation import seeded
 from auditor.observation import Quantity, Series
@@ -180,7 +180,7 @@ def _note_shares(context: ProbeContext, bench: Bench, seen: Sequence[Any]) -> No
 def _note_run(context: ProbeContext, run: FitRun, epoch: int, seen: Sequence[Any]) -> None:
     note, last = context.note, run.train[-1]
     note.measure("fit_steps", run.steps[-1])
-    note.measure("fit_scale_known", task.uninformed_loss(last.calls) is not None)
+    note.measure("fit_scale_known", run.uninformed is not None)
     note.measure("fit_epochs", run.steps[-1] / max(epoch, 1))
     note.measure("fit_train_loss", last.loss)
     note.measure("fit_level", run.level)

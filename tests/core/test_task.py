@@ -142,15 +142,6 @@ def test_contrastive_losses_have_neither_constant_nor_floor() -> None:
     assert task.loss_floor(call) is None
 
 
-def test_a_contrast_that_puts_the_right_candidate_first_has_no_constant() -> None:
-    first = torch.zeros(40, dtype=torch.long)
-    loss = nn.CrossEntropyLoss()
-
-    assert task.uninformed_loss([call_of(loss, torch.randn(40, 11), first)]) is None
-    assert task.uninformed_loss([call_of(loss, torch.randn(40, 11), first.index_fill(
-        0, torch.tensor([3]), 1))]) == pytest.approx(0.117, abs=1e-3)
-
-
 SOFT = torch.softmax(torch.randn(40, 5, generator=torch.Generator().manual_seed(3)), dim=1)
 FLOORS: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], Tensor]] = {
     **{f"cross-entropy {name}": (nn.CrossEntropyLoss(**settings), torch.arange(40) % 5)

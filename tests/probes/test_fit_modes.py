@@ -74,3 +74,15 @@ def test_other_terms_in_training_alone_are_no_other_model(step: Any) -> None:
     found = fit(step, only_training=False)
 
     assert number(found, "eval_mode_excess") <= 0.07 or number(found, "eval_mode_excess_z") <= 2
+
+
+def test_a_contrast_that_puts_the_right_candidate_first_is_told_in_its_first_loss() -> None:
+    def ranked(model: nn.Module, batch: Any) -> Tensor:
+        x, y = batch
+        scores = model(x).gather(1, (y[:, None] + torch.arange(4)) % 4)
+        return F.cross_entropy(scores, torch.zeros_like(y))
+
+    found = fit(ranked, only_training=False)
+
+    assert found.value("fit_scale_known") is False
+    assert 0 < number(found, "fit_level") < 1
