@@ -16,7 +16,7 @@ from auditor import batches, functions, task
 from auditor.errors import TargetError
 from auditor.graphreader import leaves_of
 from auditor.innergradients import detached
-from auditor.isolation import seeded
+from auditor.isolation import eagerly, seeded
 from auditor.modes import evaluating
 from auditor.observation import Quantity
 from auditor.probe import Cost, OutOfTime, ProbeContext
@@ -217,7 +217,8 @@ def _has_penalty(context: ProbeContext, bench: Bench, batch: Any) -> bool:
     if any(isinstance(module, torch.jit.ScriptModule) for module in bench.model.modules()):
         return False  # they take no hooks, so that outputs cannot be cut off
     try:
-        with _cut_off(bench.model) as seen, evaluating(bench.model), torch.enable_grad():
+        with _cut_off(bench.model) as seen, evaluating(bench.model), eagerly(), \
+                torch.enable_grad():
             loss = bench.loss(batches.private(batch)).loss
     except TargetError:
         context.note.note("Whether the loss holds a penalty on the weights is not known: it fails "
