@@ -7,6 +7,7 @@ Users wrap losses in training steps, in models and in classes of their own; what
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -22,7 +23,7 @@ _TRANSPARENT = (
     "View", "Unsafe", "Reshape", "Squeeze", "Unsqueeze", "Transpose", "TBackward", "Permute",
     "Select", "Slice", "ToCopy", "Clone", "Alias", "Expand", "Contiguous", "Index",
 )
-
+# Nodes that may put constants beside a tensor.
 _PADS = ("Cat", "ConstantPad")
 
 
@@ -90,22 +91,25 @@ def final_activation(tensor: Tensor, *, padded: bool = False) -> Activation | No
         tensor: Any shape; without a graph nothing can be seen and None is returned.
         padded: Look through constants beside it too, such as a class without a score of its own.
     """
-    node = tensor.grad_fn
-    while node is not None:
-        name = node.name()
-        if name in NODE_ACTIVATIONS:
-            return NODE_ACTIVATIONS[name]
-        if not (is_transparent(node) or (padded and name.startswith(_PADS))):
-            return None
+    node = maker(tensor, lambda node: node.name() in NODE_ACTIVATIONS, padded=padded)
+    return NODE_ACTIVATIONS[node.name()] if node is not None else None
+
+
+def maker(tensor: Tensor, fits: Callable[[Any], bool], *, padded: bool = False) -> Any:
+    """Return the node that made a tensor, looking through changes of shape; None if none fits.
+
+    Args:
+        tensor: Any shape.
+        fits: Tells whether an autograd node is one of those looked for.
+        padded: Look through constants beside the tensor too.
+    """
+    through = (*_TRANSPARENT, *_PADS) if padded else _TRANSPARENT
+    node: Any = tensor.grad_fn
+    while node is not None and not fits(node):
         parents = [parent for parent, _ in node.next_functions if parent is not None]
-        node = parents[0] if len(parents) == 1 else None
-    return None
-
-
-def is_transparent(node: Any) -> bool:
-    """Tell whether a node of the autograd graph changes only the shape or the type of a tensor."""
-    name: str = node.name()
-    return name.startswith(_TRANSPARENT)
+        passes = node.name().startswith(through) and len(parents) == 1
+        node = parents[0] if passes else None
+    return node
 
 
 def _bind(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -43,6 +43,7 @@ class Objective:
         Quantity("log_activated_twice", "share", "rows of cross-entropy's input that are "
                  "log-probabilities already"),
         Quantity("first_activation", "", "activation before the loss", kind="text"),
+        Quantity("activates_again", "", "the function that applies it again", kind="text"),
         Quantity("unnormalized_rows", "share", "rows of the loss's input that cannot be the "
                  "(log-)probabilities which the loss expects"),
         Quantity("loss_takes", "", "what the loss expects", kind="text"),
@@ -75,8 +76,8 @@ class Objective:
         seen = [loss for loss in listener.seen if _is_trained(loss)]
         if not seen and not by_hand.found:
             raise NotApplicable("no known loss function is called on the model's output")
-        context.note.measure(
-            "loss_name", by_hand.found[0].name if by_hand.found else seen[0].call.name)
+        if seen:
+            context.note.measure("loss_name", seen[0].call.name)
         _note_twice(seen, by_hand.found, context)
         _note_missing(seen, context)
         _note_range(seen, context)
@@ -93,6 +94,7 @@ def _note_twice(seen: Sequence[SeenLoss], by_hand: Sequence[Twice], context: Pro
         context.note.measure("activated_twice", 1.0)
         context.note.measure("log_activated_twice", 0.0)
         context.note.measure("first_activation", by_hand[0].earlier.name)
+        context.note.measure("activates_again", by_hand[0].name)
         return
     shares = [(*_twice(loss), loss) for loss in seen
               if loss.call.name in _LOGIT_LOSSES | {"nll_loss"}]
@@ -108,6 +110,7 @@ def _note_twice(seen: Sequence[SeenLoss], by_hand: Sequence[Twice], context: Pro
         name = worst[2].earlier.name if worst[2].earlier else (
             call.activation.name if call.activation else "softmax")
         context.note.measure("first_activation", name)
+        context.note.measure("activates_again", call.name)
 
 
 def _twice(loss: SeenLoss) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
 from auditor import functions
-from auditor.losscall import is_transparent
+from auditor.losscall import maker
 from auditor.mending import with_calls, with_model
 from auditor.recorder import Call, tensors_in, watching
 from auditor.remedy import CannotMend, Case
@@ -48,7 +48,7 @@ class Final(NamedTuple):
     Attributes:
         subject: As the recorder names the call.
         name: Of the function.
-        loss: The function that gets its output.
+        loss: The loss function that gets its output; empty for a loss that is written by hand.
     """
 
     subject: str
@@ -101,16 +101,9 @@ class _LastActivation:
             self._made[node] = call.subject, activation.name
         by_hand = call.is_outside and (activation or call.function in functions.LOGSUMEXPS)
         if source is not None and (loss or by_hand):
-            before = self._behind(source)
-            if before:
-                self.found = Final(*before, loss)
-
-    def _behind(self, tensor: Tensor) -> tuple[str, str] | None:
-        node: Any = tensor.grad_fn
-        while node is not None and node not in self._made:
-            parents = [parent for parent, _ in node.next_functions if parent is not None]
-            node = parents[0] if is_transparent(node) and len(parents) == 1 else None
-        return self._made.get(node)
+            before = maker(source, self._made.__contains__, padded=bool(by_hand))
+            if before is not None:
+                self.found = Final(*self._made[before], loss)
 
 
 def put_in_place(model: nn.Module, path: str, new: nn.Module) -> None:

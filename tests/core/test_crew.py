@@ -254,9 +254,11 @@ def test_workers_need_memory(monkeypatch: pytest.MonkeyPatch) -> None:
         assert Crew(4, STEP).hands(10.0) == hands
 
 
+# The alarm: what goes wrong in it fails the test instead of keeping it waiting.
 PROGRAM = """
-import os, subprocess, sys, time
+import os, signal, subprocess, sys, time
 from auditor.crew import Crew
+signal.alarm(120)
 def hang():
     subprocess.Popen(["sleep", "1000"])
     print("hangs", flush=True)

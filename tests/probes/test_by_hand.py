@@ -126,3 +126,13 @@ def test_what_is_only_shown_or_is_in_the_model_or_scaled_before_is_no_fault() ->
     for loss, model in ((shows, lambda: net(nn.Softmax(dim=1))), (of_one_hot, Routed),
                         (against_a_teacher, net)):
         assert not seen(loss, model).value("activated_twice")
+
+
+def test_a_known_loss_beside_it_keeps_its_name() -> None:
+    def both(out: Tensor, y: Tensor) -> Tensor:
+        return F.mse_loss(out, F.one_hot(y, CLASSES).float()) + of_logsumexp(out, y)
+
+    found = seen(both, lambda: net(nn.Softmax(dim=1)))
+
+    assert found.value("activates_again") == "logsumexp"
+    assert found.value("loss_name") == "mse_loss"

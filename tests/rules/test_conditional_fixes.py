@@ -26,3 +26,15 @@ def test_targets_are_to_be_standardised_where_they_are_numbers_and_are_not(
         "target_std": spread}, Scene())
 
     assert any("Standardise the targets" in fix.summary for fix in finding.fixes) == told
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.3, None])
+def test_a_decay_is_to_be_switched_off_where_there_is_one(decay: float | None) -> None:
+    known = {} if decay is None else {"weight_decay": decay}
+    finding = fired(registry.rules().items["underfitting"], {
+        "neighbours_lead": 0.3, "neighbours_asked": True, "fit_late_fall": 0.01, "fit_gap": 0.02,
+        "fit_level": 0.6, "fit_scale_known": True, "fit_steps": 400, "fit_epochs": 5, **known},
+        Scene())
+
+    assert [fix.summary for fix in finding.fixes if fix.remedy == "decay-off"] == (
+        ["Switch the weight decay of 0.3 off."] if decay else [])
