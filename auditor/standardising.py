@@ -65,6 +65,20 @@ def standardising(inputs: Sequence[Tensor | None]) -> Callable[[Any], Any]:
     return change
 
 
+def scalable(
+    inputs: Sequence[Tensor | None], batch: Any, compared: Sequence[Tensor],
+) -> list[Tensor | None]:
+    """Return those inputs that can be scaled without changing what the loss compares with.
+
+    Args:
+        inputs: (N, ...) of several batches joined, in the order of a batch's inputs.
+        batch: The first of them.
+        compared: What the loss compares with on it.
+    """
+    return [None if any(_same(own, other) for other in compared) else joined
+            for joined, own in zip(inputs, batches.split(batch).inputs, strict=False)]
+
+
 def standardising_fields(
     read: Sequence[Any], compared: Sequence[Tensor],
 ) -> Callable[[Any], Any] | None:
@@ -116,4 +130,5 @@ def compared_with(target: Target, batch: Any, seed: int) -> list[Tensor]:
 
 
 def _same(one: Tensor, other: Tensor) -> bool:
-    return one.shape == other.shape and torch.equal(one.to(other.device), other)
+    return one.numel() == other.numel() and torch.equal(
+        one.to(other.device).reshape(-1), other.reshape(-1))

@@ -166,7 +166,7 @@ def targets_as_given(samples: Samples, look: FirstLook) -> Tensor | None:
     main = look.main
     if main is None or main.target is None:
         return None
-    own = batches.split(samples.batches[0]).target
+    own = samples.parts[0].target
     as_given = (
         isinstance(own, Tensor) and own.shape == main.target.shape
         and own.dtype == main.target.dtype and same_values(own, main.target)

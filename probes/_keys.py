@@ -66,8 +66,8 @@ def keys_of(
 
 def _columns(samples: Samples) -> list[list[Tensor]] | None:
     """Return each input's tensors, one per batch or joined; None where they are not separate."""
-    parts = [inputs_of(batches.split(batch), size)
-             for batch, size in zip(samples.batches, samples.sizes, strict=True)]
+    parts = [inputs_of(part, size)
+             for part, size in zip(samples.parts, samples.sizes, strict=True)]
     if not samples.separate or not parts or len({len(part) for part in parts}) != 1:
         return None
     # What has been joined already is not copied again.

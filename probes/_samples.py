@@ -20,6 +20,7 @@ from torch.utils.data import (
 )
 
 from auditor import batches
+from auditor.batches import Parts
 from auditor.probe import ProbeContext
 
 # What is read at most; statistics of shares are within a percent long before.
@@ -41,6 +42,7 @@ class Samples:
         inputs: One (N, ...) tensor per input, in order; None where the batches' shapes differ.
         target: (N, ...) likewise; None where there is none or it cannot be joined.
         separate: Every input has one entry per sample, so that samples can be compared.
+        place: Of the target among a batch's tensors, where it stands in an unusual one.
     """
 
     batches: Sequence[Any]
@@ -49,6 +51,12 @@ class Samples:
     inputs: tuple[Tensor | None, ...]
     target: Tensor | None
     separate: bool
+    place: int | None = None
+
+    @property
+    def parts(self) -> list[Parts]:
+        """Each batch, taken apart."""
+        return [_parts(batch, self.place) for batch in self.batches]
 
     @property
     def count(self) -> int:
@@ -67,6 +75,11 @@ def validation_samples(context: ProbeContext) -> Samples | None:
     """Return the validation samples that are read; None without a validation loader."""
     read = _read(context.batches.val, context)
     return _taken_apart(read, context.batches.val_exhausted) if read else None
+
+
+def with_target_at(samples: Samples, place: int) -> Samples:
+    """Return the samples with the tensor at this place of each batch as their target."""
+    return _taken_apart(samples.batches, samples.exhausted, place)
 
 
 def drawing(loader: Any) -> Drawing:
@@ -108,8 +121,8 @@ def _read(take: Callable[[int], list[Any]], context: ProbeContext) -> list[Any]:
         count = min(2 * count, max(enough, count + 1))
 
 
-def _taken_apart(read: Sequence[Any], exhausted: bool) -> Samples:
-    parts = [batches.split(batch) for batch in read]
+def _taken_apart(read: Sequence[Any], exhausted: bool, place: int | None = None) -> Samples:
+    parts = [_parts(batch, place) for batch in read]
     sizes = tuple(batches.length(batch) for batch in read)
     columns = list(zip(*(part.inputs for part in parts), strict=False))
     targets = [part.target for part in parts]
@@ -120,7 +133,16 @@ def _taken_apart(read: Sequence[Any], exhausted: bool) -> Samples:
         inputs=tuple(_joined(column, sizes) for column in columns),
         target=_joined(targets, sizes),
         separate=all(_is_separate(part, size) for part, size in zip(parts, sizes, strict=True)),
+        place=place,
     )
+
+
+def _parts(batch: Any, place: int | None) -> Parts:
+    tensors = [] if place is None else list(batches.tensors_of(batch))
+    if place is None or place >= len(tensors):
+        return batches.split(batch)
+    target = tensors.pop(place)
+    return Parts(tuple(tensors), {}, target)
 
 
 def _joined(tensors: Sequence[Any], sizes: Sequence[int]) -> Tensor | None:
@@ -133,7 +155,7 @@ def _joined(tensors: Sequence[Any], sizes: Sequence[int]) -> Tensor | None:
     return torch.cat(list(tensors)).detach()
 
 
-def inputs_of(part: batches.Parts, size: int) -> list[Tensor]:
+def inputs_of(part: Parts, size: int) -> list[Tensor]:
     """Return the inputs; what holds all samples' values end to end is taken apart, (N, longest).
 
     Transcripts for a CTC loss come so: (sum of lengths,), with the lengths, (N,), beside them.
@@ -146,7 +168,7 @@ def inputs_of(part: batches.Parts, size: int) -> list[Tensor]:
             for t in part.inputs]
 
 
-def _is_separate(part: batches.Parts, size: int) -> bool:
+def _is_separate(part: Parts, size: int) -> bool:
     """Tell whether a batch is a list of samples, not a graph or a grid with masks over it."""
     inputs = inputs_of(part, size)
     if not inputs or any(t.dim() == 0 or t.shape[0] != size for t in inputs):

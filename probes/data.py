@@ -24,7 +24,15 @@ from ._firstlook import (
     targets_as_given,
 )
 from ._losscheck import misfit
-from ._samples import Drawing, Samples, drawing, training_samples, validation_samples
+from ._samples import (
+    Drawing,
+    Samples,
+    drawing,
+    training_samples,
+    validation_samples,
+    with_target_at,
+)
+from ._seen_target import with_seen_target
 from ._standard import standardising_code
 
 # Below these numbers of samples or batches a statistic says nothing.
@@ -55,6 +63,9 @@ class Data:
         _finite(context, train)
         _scale(note, train, look)
         note.table("input_features", feature_table(look))
+        train = with_seen_target(context, train, look)
+        if val is not None and train.place is not None:
+            val = with_target_at(val, train.place)
         _columns(note, train)
         _targets(note, train, look)
         labels = _labels.class_labels(train, look)

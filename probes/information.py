@@ -20,6 +20,7 @@ from ._firstlook import FirstLook, first_look, same_values
 from ._graph_table import as_rows
 from ._labels import class_labels
 from ._samples import Samples, training_samples, validation_samples
+from ._seen_target import with_seen_target
 from ._skill import Skill, skill
 
 _STEPS = 300
@@ -69,11 +70,12 @@ class Information:
             NotApplicable: There is no target of the samples' own.
         """
         read = training_samples(context)
+        look = first_look(context, read)
+        read = with_seen_target(context, read, look)
         samples = as_rows(read)
         target = samples.target
         if target is None or samples.count < _FEWEST:
             raise NotApplicable("the batches hold no targets of fixed shape, or too few samples")
-        look = first_look(context, samples)
         constant = _is_constant(target) and _reaches_the_loss(samples, look)
         context.note.measure("target_is_constant", constant)
         if constant:

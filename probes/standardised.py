@@ -11,7 +11,12 @@ from auditor.fields import features_of
 from auditor.isolation import seeded
 from auditor.observation import Quantity
 from auditor.probe import Cost, NotApplicable, ProbeContext
-from auditor.standardising import compared_with, standardising, standardising_fields
+from auditor.standardising import (
+    compared_with,
+    scalable,
+    standardising,
+    standardising_fields,
+)
 from auditor.trial import Bench, Changes, TrialResult
 
 from ._samples import Samples, training_samples
@@ -68,11 +73,13 @@ class Standardised:
 def _change(context: ProbeContext, samples: Samples) -> Callable[[Any], Any]:
     """Return what standardises a batch."""
     first = samples.batches[0]
-    if not features_of(first):
-        return standardising(samples.inputs)
     compared = compared_with(context.target, first, context.seed)
     context.note.steps += 1
-    change = standardising_fields(samples.batches, compared)
+    if features_of(first):
+        change = standardising_fields(samples.batches, compared)
+    else:
+        inputs = scalable(samples.inputs, first, compared)
+        change = standardising(inputs) if any(t is not None for t in inputs) else None
     if change is None:
         raise NotApplicable("the features cannot be changed, or the loss compares with them")
     return change

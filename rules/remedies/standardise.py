@@ -13,6 +13,7 @@ from auditor.remedy import CannotMend, Case, Mended
 from auditor.standardising import (
     compared_with,
     moments,
+    scalable,
     standardising,
     standardising_fields,
 )
@@ -39,14 +40,13 @@ class Standardise:
             raise CannotMend("the target is the input: its scale would change the loss")
         columns = [list(column) for column in zip(*(part.inputs for part in parts), strict=False)]
         joined = [torch.cat(column) if _fits(column) else None for column in columns]
-        change = None
-        if features_of(read[0]):
-            change = standardising_fields(
-                read, compared_with(case.target, read[0], case.seed))
+        compared = compared_with(case.target, read[0], case.seed)
+        change = standardising_fields(read, compared) if features_of(read[0]) else None
         if change is None:
-            if not any(tensor is not None and moments(tensor) for tensor in joined):
+            inputs = scalable(joined, read[0], compared)
+            if not any(tensor is not None and moments(tensor) for tensor in inputs):
                 raise CannotMend("the inputs are no numbers on a scale")
-            change = standardising(joined)
+            change = standardising(inputs)
         return Mended(lambda target: with_batches(target, change))
 
 
