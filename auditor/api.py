@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -15,7 +16,7 @@ from auditor.config import chosen_rules
 from auditor.configform import Profile
 from auditor.errors import UsageError
 from auditor.facts import blank_report
-from auditor.fixes import RESERVE, Audited, tried
+from auditor.fixes import RESERVE, Audited, fixes_to_try, tried
 from auditor.handmade import guarded
 from auditor.innergradients import with_inner_gradients
 from auditor.isolation import eagerly, unchanged_process
@@ -153,11 +154,17 @@ def _audited(
     for index in range(seeds):
         share = max(end - time.monotonic(), 0.0) / (seeds - index)
         session = Session(target, rules, probes, replace(
-            settings, seed=settings.seed + index, budget_seconds=share, seeds=seeds))
+            settings, seed=settings.seed + index, budget_seconds=share,
+            part=share / settings.budget_seconds if 0 < share < math.inf else 1.0))
         reports.append(session.observe())
         if session.interrupted:
             break
     report = session.judged(merged(reports))
+    left = begin + settings.budget_seconds - time.monotonic()
+    if seeds == 1 and session.left_out and left > 0 and not session.interrupted and not (
+            settings.trials and fixes_to_try(report, registry.remedies().items)):
+        # What was kept for the trials of fixes is not needed.
+        report = session.judged(session.observe_the_rest(left))
     settings.journal.judged(report)
     if session.interrupted or not settings.trials:
         return report, {}

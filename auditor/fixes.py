@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from auditor import worktime
@@ -56,6 +56,12 @@ class Audited:
     step_seconds: float
 
 
+def fixes_to_try(report: Report, remedies: Container[str]) -> int:
+    """Return how many fixes of a judged report a remedy can try."""
+    return sum(fix.remedy in remedies for finding in report.findings
+               if is_tried(report, finding) for fix in finding.fixes)
+
+
 def tried(
     report: Report, audited: Audited, deadline: float,
 ) -> tuple[Report, Mapping[str, Candidate]]:
@@ -66,8 +72,7 @@ def tried(
         audited: Of the report.
         deadline: `time.monotonic()` at which the trials end.
     """
-    wanted = sum(fix.remedy in audited.remedies for finding in report.findings
-                 if is_tried(report, finding) for fix in finding.fixes)
+    wanted = fixes_to_try(report, audited.remedies)
     if not wanted:
         return report, {}
     left, worked = deadline - time.monotonic(), worktime.seconds()

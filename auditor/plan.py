@@ -109,6 +109,19 @@ def forecast(planned: Sequence[Planned], step_seconds: float, seconds_left: floa
             f"{1e3 * step_seconds:.3g} ms")
 
 
+def budget_for(now: Planned, seconds_left: float, budget_seconds: float, part: float) -> int:
+    """Return the budget in seconds, as the user sets it, under which a probe would have its time.
+
+    Args:
+        now: The probe.
+        seconds_left: When its turn came.
+        budget_seconds: Of the session.
+        part: That the session has of the user's budget, beside other sessions and trials of fixes.
+    """
+    missing = max(now.minimum - max(seconds_left, 0.0), 1.0)
+    return math.ceil((budget_seconds + missing + now.expected) / part)
+
+
 def share_of_time(
     now: Planned, later: Sequence[Planned], seconds_left: float, budget_seconds: float,
 ) -> float:

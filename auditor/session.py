@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -47,7 +46,7 @@ class Settings:
         limits: Thresholds and severities that the user has set.
         quick: Leave out the training trials.
         trials: Try the fixes of what was found.
-        seeds: How many sessions share the user's budget.
+        part: Of the budget that the user sets, which hints speak of.
         workers: Most processes that try fixes at a time; None for as many as there are cores.
         notes: Sentences for the report.
         on_progress: Is told what happens.
@@ -59,7 +58,7 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     quick: bool = False
     trials: bool = True
-    seeds: int = 1
+    part: float = 1.0
     workers: int | None = None
     notes: tuple[str, ...] = ()
     on_progress: Callable[[Progress], None] = lambda progress: None
@@ -78,6 +77,7 @@ class Session:
 
     Attributes:
         step_seconds: Of one training step; 0 while unknown.
+        left_out: Names of the probes for which there was no time.
         interrupted: The user stopped the audit.
     """
 
@@ -98,6 +98,7 @@ class Session:
         self._model: ModelFacts | None = None
         self._doubts: tuple[str, ...] = ()
         self.step_seconds = 0.0
+        self.left_out: list[str] = []
         self.interrupted = False
 
     def run(self) -> Report:
@@ -114,15 +115,36 @@ class Session:
         Raises:
             TargetError: There are no batches, or the model cannot be made.
         """
+        def whole(store: BatchStore) -> None:
+            self.step_seconds = self._first_steps(store)
+            if self._first_problem is None:
+                self._doubts = doubts(
+                    self._target, store, self._settings.seed, self.step_seconds)
+            self._settings.journal.began(self._settings.seed, self._scene())
+            self._measure(store, self.step_seconds)
+
+        self._with_store(whole)
+        return self._unjudged()
+
+    def observe_the_rest(self, seconds: float) -> Report:
+        """Give more time to the probes that had none, and return all that was seen.
+
+        Args:
+            seconds: For them all.
+        """
+        for name in self.left_out:
+            del self._observations[name]
+        self.left_out = []
+        elapsed = time.monotonic() - self._begin
+        self._settings = replace(self._settings, budget_seconds=elapsed + seconds, part=1.0)
+        self._with_store(lambda store: self._measure(store, self.step_seconds))
+        return self._unjudged()
+
+    def _with_store(self, work: Callable[[BatchStore], None]) -> None:
         with undisturbed(), warned_once(), self._target.surroundings():
             store = self._store or BatchStore(self._target, self._settings.seed)
             try:
-                self.step_seconds = self._first_steps(store)
-                if self._first_problem is None:
-                    self._doubts = doubts(self._target, store, self._settings.seed,
-                                          self.step_seconds)
-                self._settings.journal.began(self._settings.seed, self._scene())
-                self._measure(store, self.step_seconds)
+                work(store)
             except KeyboardInterrupt:
                 self.interrupted = True
                 for probe in self._waiting():
@@ -130,7 +152,6 @@ class Session:
             finally:
                 if self._store is None:
                     store.close()
-        return self._unjudged()
 
     def judged(self, unjudged: Report) -> Report:
         """Return the report with verdicts and findings.
@@ -220,6 +241,7 @@ class Session:
             self.interrupted = True
         except OutOfTime as outcome:
             status, reason = "failed", f"time budget used up: {outcome}"
+            self.left_out.append(probe.name)
         except AuditorError as problem:
             status, reason, trace = "failed", str(problem), traceback.format_exc()
         except (Exception, SystemExit) as problem:
@@ -235,9 +257,9 @@ class Session:
             raise KeyboardInterrupt
 
     def _leave_out(self, planned: plan.Planned, left: float) -> None:
-        missing = max(planned.minimum - max(left, 0.0), 1.0)
-        alone = self._settings.budget_seconds + missing + planned.expected
-        wanted = math.ceil(alone * self._settings.seeds)
+        self.left_out.append(planned.probe.name)
+        wanted = plan.budget_for(
+            planned, left, self._settings.budget_seconds, self._settings.part)
         self._fail(planned.probe, f"time budget used up; run with --budget {wanted}s")
 
     def _fail(self, probe: type[Probe], reason: str) -> None:

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from auditor import registry
-from auditor.plan import Planned, expect, needed, share_of_time
+from auditor.plan import Planned, budget_for, expect, needed, share_of_time
 
 BUDGET = 60.0
 
@@ -90,3 +90,13 @@ def test_where_no_trial_fits_the_looks_still_see_something(step_seconds: float) 
     given = share_of_time(plan[position], plan[position + 1:], 28.0, BUDGET)
 
     assert plan[position].minimum < given <= 14.0
+
+
+@pytest.mark.parametrize(("part", "seeds"), [(1.0, 1), (0.8, 1), (0.8 / 3, 3)])
+def test_the_budget_asked_for_is_larger_than_the_one_that_was_given(
+    part: float, seeds: int,
+) -> None:
+    for now in planned(0.01):
+        asked = budget_for(now, 0.0, BUDGET * part, part)
+
+        assert asked >= BUDGET + seeds * now.expected
