@@ -103,6 +103,19 @@ NODE_ACTIVATIONS: dict[str, Activation] = {
 
 LOGSUMEXPS: frozenset[Function] = frozenset(_spellings("logsumexp"))
 
+# What a loss that is written by hand consists of.
+DIFFERENCES: frozenset[Function] = frozenset(
+    (*_spellings("sub"), *_spellings("subtract"), Tensor.__sub__, Tensor.__rsub__))
+POWERS: frozenset[Function] = frozenset((*_spellings("pow"), Tensor.__pow__))
+SQUARES: frozenset[Function] = frozenset(_spellings("square"))
+SIZES: frozenset[Function] = frozenset((*_spellings("abs"), *_spellings("absolute")))
+MEANS: frozenset[Function] = frozenset(_spellings("mean"))
+SUMS: frozenset[Function] = frozenset(_spellings("sum"))
+FACTORS: frozenset[Function] = frozenset(
+    function for name in ("mul", "multiply", "div", "divide", "true_divide")
+    for function in _spellings(name)
+) | {Tensor.__mul__, Tensor.__rmul__, Tensor.__truediv__}
+
 CLAMPS: frozenset[Function] = frozenset(
     function for name in ("clamp", "clamp_min", "clip", "maximum", "threshold")
     for function in _spellings(name)

@@ -17,6 +17,7 @@ from torch import Tensor
 from auditor import functions
 from auditor.functions import NODE_ACTIVATIONS, Activation
 from auditor.recorder import Call
+from auditor.writtenloss import WrittenLosses
 
 # Nodes of the autograd graph that change the shape or the type of a tensor, not its values.
 _TRANSPARENT = (
@@ -54,14 +55,30 @@ class LossCall:
 
 
 class LossCalls:
-    """Listens for loss functions."""
+    """Listens for loss functions, and for squared and absolute errors written by hand.
+
+    Attributes:
+        calls: In their order.
+        live: The input of the last one, with its graph.
+    """
 
     def __init__(self) -> None:
         self.calls: list[LossCall] = []
+        self.live: Tensor | None = None
+        self._written = WrittenLosses()
+
+    def on_answer(self, output: Any) -> None:
+        """Note what the model puts out, which a loss written by hand begins with."""
+        self._written.on_answer(output)
 
     def on_function(self, call: Call) -> None:
         """Keep the arguments of a loss call."""
         known = functions.LOSSES.get(call.function) if call.function else None
+        if call.is_outside and known is None:
+            written = self._written.on_function(call)
+            if written is not None:
+                self._add(written.name, written.input, written.target,
+                          {"reduction": written.reduction})
         if known is None:
             return
         name, tensors = known
@@ -71,13 +88,22 @@ class LossCalls:
         target = bound.get(tensors[-1]) if "target" in tensors[-1] else None
         if not isinstance(source, Tensor):
             return
+        self._add(name, source, target if isinstance(target, Tensor) else None,
+                  {k: v for k, v in bound.items() if k not in tensors},
+                  raised=call.output is None)
+
+    def _add(
+        self, name: str, source: Tensor, target: Tensor | None, settings: dict[str, Any], *,
+        raised: bool = False,
+    ) -> None:
+        self.live = source
         self.calls.append(LossCall(
             name=name,
             input=source.detach(),
-            target=target.detach() if isinstance(target, Tensor) else None,
-            settings={k: v for k, v in bound.items() if k not in tensors},
+            target=None if target is None else target.detach(),
+            settings=settings,
             activation=final_activation(source),
-            raised=call.output is None,
+            raised=raised,
         ))
 
     def on_module(self, call: Call) -> None:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
@@ -60,7 +60,9 @@ class Call:
 class Listener(Protocol):
     """Takes the calls of a watched pass; unneeded kinds are ignored.
 
-    A listener that has an attribute `listens_to`, a set of functions, is told of these only.
+    A listener that has an attribute `listens_to`, a set of functions, is told of these only. One
+    that has a method `on_answer` is given what the model puts out, and is told of all functions
+    that are called outside of it.
     """
 
     def on_function(self, call: Call) -> None:
@@ -69,6 +71,15 @@ class Listener(Protocol):
 
     def on_module(self, call: Call) -> None:
         """Take a call of a module that has parameters of its own or no children."""
+        ...
+
+
+@runtime_checkable
+class Follower(Protocol):
+    """A listener that follows what the model puts out through the loss."""
+
+    def on_answer(self, output: Any) -> None:
+        """Take what the model, or a part of it that is called from outside, has put out."""
         ...
 
 
@@ -101,8 +112,11 @@ class Watcher(TorchFunctionMode):
         self._paths: dict[int, str] = {id(m): path for path, m in model.named_modules()}
         self._modules: dict[int, _Known] = {}
         self._listeners = tuple(listeners)
-        self._told: dict[Callable[..., Any], tuple[Listener, ...] | None] = {}
+        self._told: dict[tuple[Callable[..., Any], bool], tuple[Listener, ...] | None] = {}
+        self._followers = tuple(one for one in self._listeners if isinstance(one, Follower))
         self._stack: list[nn.Module] = []
+        # How many modules of the model are at work.
+        self._inside = 0
         self._seen: Counter[str] = Counter()
 
     @contextmanager
@@ -110,6 +124,7 @@ class Watcher(TorchFunctionMode):
         """Watch what runs inside as one pass; no hook is left behind, whatever happens."""
         self._stack.clear()
         self._seen.clear()
+        self._inside = 0
         # Modes and hooks see nothing inside compiled code; eager runs leave it valid.
         with on_calls(self.enter_module, self.leave_module), eagerly(), self:
             yield
@@ -119,9 +134,10 @@ class Watcher(TorchFunctionMode):
     ) -> Any:
         """Run the function, then tell the listeners."""
         kwargs = kwargs or {}
-        if func not in self._told:
-            self._told[func] = self._listeners_of(func)
-        listeners = self._told[func]
+        outside = not self._inside
+        if (func, outside) not in self._told:
+            self._told[func, outside] = self._listeners_of(func, outside)
+        listeners = self._told[func, outside]
         if listeners is None or is_transformed():
             return func(*args, **kwargs)
         module = self._stack[-1] if self._stack else None
@@ -141,12 +157,17 @@ class Watcher(TorchFunctionMode):
     def enter_module(self, module: nn.Module, args: Any) -> None:
         """Note that a module's forward begins."""
         self._stack.append(module)
+        self._inside += id(module) in self._paths
 
     def leave_module(self, module: nn.Module, args: Any, output: Any) -> None:
         """Note that a module's forward has ended, also when it raised."""
         if not self._stack or self._stack[-1] is not module:
             return
         self._stack.pop()
+        if id(module) in self._paths:
+            self._inside -= 1
+            for follower in self._followers if not self._inside else ():
+                follower.on_answer(output)
         known = self._known(module)
         if output is None or not known.is_told:
             return
@@ -156,12 +177,18 @@ class Watcher(TorchFunctionMode):
             for listener in self._listeners:
                 listener.on_module(call)
 
-    def _listeners_of(self, func: Callable[..., Any]) -> tuple[Listener, ...] | None:
+    def _listeners_of(
+        self, func: Callable[..., Any], outside: bool,
+    ) -> tuple[Listener, ...] | None:
         """Return who is told of a function; None if it is just to be called."""
-        if func in _ACCESSORS or not (self._everything or func in _INTERESTING):
+        if func in _ACCESSORS:
             return None
+        interesting = self._everything or func in _INTERESTING
         told = tuple(listener for listener in self._listeners
-                     if func in getattr(listener, "listens_to", (func,)))
+                     if (interesting and func in getattr(listener, "listens_to", (func,)))
+                     or (outside and listener in self._followers))
+        if not interesting and not told:
+            return None
         return told if told or self._instead is not None else None
 
     def _known(self, module: nn.Module) -> _Known:
@@ -248,7 +275,7 @@ _INTERESTING = (
     set(functions.ACTIVATIONS) | set(functions.LOSSES) | set(functions.CUTS)
     | set(functions.DROPOUTS) | set(functions.SAMPLERS) | set(functions.JOINS)
     | set(functions.RESHAPES) | set(functions.CLAMPS) | set(functions.WEIGHTED)
-    | set(functions.LOGSUMEXPS)
+    | set(functions.LOGSUMEXPS) | set(functions.DIFFERENCES)
 )
 
 

@@ -14,7 +14,7 @@ from auditor.isolation import seeded
 from auditor.losscall import LossCall, LossCalls
 from auditor.lossvalue import BINARY_LOSSES, CLASS_LOSSES, is_soft, is_two_valued
 from auditor.modes import evaluating
-from auditor.recorder import Call, tensors_in, watching
+from auditor.recorder import Call, watching
 from auditor.trial import Bench
 
 # With fewer, one hundredth of them is a single sample.
@@ -75,10 +75,8 @@ class _Live(LossCalls):
     def on_function(self, call: Call) -> None:
         before = len(self.calls)
         super().on_function(call)
-        for kept in self.calls[before:]:
-            self.sources.append(next(
-                t for t in tensors_in((call.args, call.kwargs))
-                if t.shape == kept.input.shape and t.data_ptr() == kept.input.data_ptr()))
+        if len(self.calls) > before and self.live is not None:
+            self.sources.append(self.live)
 
 
 def _is_distance(call: LossCall) -> bool:

@@ -13,7 +13,7 @@ from auditor import batches, functions
 from auditor.errors import TargetError
 from auditor.functions import NODE_ACTIVATIONS, Activation
 from auditor.losscall import LossCall, LossCalls, final_activation
-from auditor.recorder import Call, tensors_in, watching
+from auditor.recorder import Call, watching
 from auditor.trial import Bench
 
 from ._by_hand import ByHand
@@ -68,6 +68,10 @@ class LossListener:
     _calls: LossCalls = field(default_factory=LossCalls)
     _live: list[tuple[SeenLoss, Tensor]] = field(default_factory=list)
 
+    def on_answer(self, output: Any) -> None:
+        """Pass on what the model puts out."""
+        self._calls.on_answer(output)
+
     def on_module(self, call: Call) -> None:
         """Losses are functions."""
 
@@ -77,7 +81,8 @@ class LossListener:
         self._calls.on_function(call)
         if len(self._calls.calls) == count:
             return
-        live = next(tensors_in((call.args, call.kwargs)))
+        live = self._calls.live
+        assert live is not None
         self.seen.append(SeenLoss(self._calls.calls[-1], bounds_of(live),
                                   _before_log_softmax(live), _unclamped(live),
                                   live.requires_grad, self.batch))

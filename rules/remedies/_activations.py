@@ -93,14 +93,17 @@ class _LastActivation:
     def on_function(self, call: Call) -> None:
         """Remember an activation's node, or look from a loss back to one."""
         assert call.function is not None
-        source = next(tensors_in((call.args, call.kwargs)), None)
+        given = list(tensors_in((call.args, call.kwargs)))
         loss, _ = functions.LOSSES.get(call.function, ("", ()))
         activation = functions.ACTIVATIONS.get(call.function)
         node = call.output.grad_fn if isinstance(call.output, Tensor) else None
         if activation is not None and node is not None:
             self._made[node] = call.subject, activation.name
         by_hand = call.is_outside and (activation or call.function in functions.LOGSUMEXPS)
-        if source is not None and (loss or by_hand):
+        compares = call.is_outside and call.function in functions.DIFFERENCES
+        if not (loss or by_hand or compares):
+            return
+        for source in given if compares else given[:1]:
             before = maker(source, self._made.__contains__, padded=bool(by_hand))
             if before is not None:
                 self.found = Final(*self._made[before], loss)
