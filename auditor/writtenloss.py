@@ -90,7 +90,9 @@ class WrittenLosses:
 
     def _difference(self, given: list[Tensor], output: Tensor) -> WrittenLoss | None:
         ours = [self._is_answer(tensor) for tensor in given]
-        if sum(ours) != 1 or any(map(self._is_learned, given)) or not all(t.is_floating_point() and t.dim() for t in given):
+        if sum(ours) != 1 or any(map(self._is_learned, given)):
+            return None
+        if not all(tensor.is_floating_point() and tensor.dim() for tensor in given):
             return None
         one, other = given if ours[0] else given[::-1]
         if torch.is_grad_enabled() and (not one.requires_grad or other.requires_grad):

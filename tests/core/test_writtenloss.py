@@ -14,7 +14,7 @@ from auditor import task
 from auditor.losscall import LossCall, LossCalls
 from auditor.recorder import watching
 
-Step = Callable[[nn.Module, Tensor, Tensor], Tensor]
+Step = Callable[[Any, Tensor, Tensor], Tensor]
 
 
 class Own(nn.Module):
