@@ -26,11 +26,15 @@ def fall_in_sigmas(values: Sequence[float]) -> float:
 
 
 def peak_over_first(values: Sequence[float]) -> float:
-    """Return the largest size of a curve over that of its first value.
+    """Return how far a curve rises above its first value, relative to that; 1 where it does not.
 
-    Infinite when a later value is not finite; 1 when the curve never rises above its start; NaN
-    for an empty curve or one whose first value is zero or not finite.
+    A curve that falls from near zero (logarithms, decibels) is measured by its fall. Infinite when
+    a later value is not finite; NaN for an empty curve or one whose first value is zero or not
+    finite.
     """
     if not values or not math.isfinite(values[0]) or values[0] == 0:
         return math.nan
-    return max(abs(v) if math.isfinite(v) else math.inf for v in values) / abs(values[0])
+    if not all(map(math.isfinite, values)):
+        return math.inf
+    scale = max(abs(values[0]), values[0] - min(values))
+    return 1.0 + (max(values) - values[0]) / scale

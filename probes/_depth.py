@@ -28,6 +28,8 @@ class DepthRow:
         elsewhere_decades: The same without the one layer at which it shrinks most.
         update: Median rms(update) / rms(weight) over the watched steps.
         lag_decades: log10 of `update` over the largest one of the layers that follow.
+        growth_decades: As `gradient_decades`, as far as each layer alone reads the one before: what
+            comes back on other ways beside it, as past the queries of an attention, is no growth.
     """
 
     layer: str
@@ -36,6 +38,7 @@ class DepthRow:
     elsewhere_decades: float
     update: float
     lag_decades: float
+    growth_decades: float = 0.0
 
 
 def depth_rows(
@@ -66,6 +69,7 @@ def depth_rows(
         rows.append(DepthRow(
             use.name, len(path) - 1, whole, elsewhere, updates[0],
             _decades(updates[0], max(later, default=math.nan)),
+            _decades(norms[0], norms[_alone(path)]),
         ))
     return rows
 
@@ -127,6 +131,15 @@ def _following(use: LayerUse) -> list[LayerUse]:
     while path[-1].after:
         path.append(max(path[-1].after, key=lambda after: len(after.after)))
     return path
+
+
+def _alone(path: Sequence[LayerUse]) -> int:
+    """Return how far down a path each layer is the only one that the one before feeds."""
+    position = 0
+    while (position + 1 < len(path) and len(path[position].after) == 1
+           and path[position + 1].only_reader):
+        position += 1
+    return position
 
 
 def _wastes(first: LayerUse, second: LayerUse, inputs: int) -> bool:

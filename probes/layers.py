@@ -154,7 +154,7 @@ def _note_way(context: ProbeContext, row: DepthRow, way: str, *, through_time: b
 
 
 def _note_growth(context: ProbeContext, run: ShortRun, rows: Sequence[DepthRow]) -> None:
-    depth = {row.layer: row.gradient_decades for row in rows}
+    depth = {row.layer: row.growth_decades for row in rows}
     time = {found.layer: found.decades for found in run.through_time}
     spikes: dict[str, float] = {}
     for index, name in enumerate(run.track.names):

@@ -37,3 +37,9 @@ def test_a_curve_that_breaks_has_an_infinite_peak() -> None:
     assert peak_over_first([2.0, 1.0, 0.5]) == 1.0
     assert peak_over_first([2.0, math.nan]) == math.inf
     assert math.isnan(peak_over_first([]))
+
+
+def test_a_fall_below_zero_is_no_peak() -> None:
+    assert peak_over_first([0.02, -0.5, -1.4]) == 1.0
+    assert peak_over_first([-2.0, 50.0]) == 27.0
+    assert peak_over_first([0.01, -1.0, 0.05]) < 1.1
