@@ -23,9 +23,10 @@ class Attends(nn.Module):
         self.project = nn.Linear(16, 32)
         self.query, self.key = nn.Linear(32, 32), nn.Linear(32, 32)
         self.head = nn.Linear(32, 2)
-        # Keys that say little as yet, as small weights make them.
-        nn.init.normal_(self.key.weight, std=1e-4)
-        nn.init.zeros_(self.key.bias)
+        # They say little as yet, as small weights make them.
+        for layer in (self.query, self.key):
+            nn.init.normal_(layer.weight, std=1e-3)
+            nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.project(x)
