@@ -31,7 +31,12 @@ def evaluate(call: LossCall, source: Tensor, *, reduction: str | None = None) ->
     if reduction is not None:
         settings["reduction"] = reduction
     settings = {k: _full(v) for k, v in settings.items()}
-    loss: Tensor = getattr(F, call.name)(_full(source), _full(call.target), **settings)
+    given, target = _full(source), _full(call.target)
+    if call.name in REGRESSION_LOSSES and given.shape != target.shape:
+        # PyTorch would warn of it, on our account.
+        given, target = torch.broadcast_tensors(  # type: ignore[no-untyped-call]
+            given, target)
+    loss: Tensor = getattr(F, call.name)(given, target, **settings)
     return loss
 
 

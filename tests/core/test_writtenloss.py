@@ -129,3 +129,10 @@ def test_errors_inside_of_a_model_are_the_models_own() -> None:
         model(torch.randn(5, 4))
 
     assert listener.calls == []
+
+
+@pytest.mark.filterwarnings("error")
+def test_an_axis_too_many_is_evaluated_as_it_was_computed_without_a_warning() -> None:
+    (call,), loss = calls(lambda m, x, y: ((m(x) - y.squeeze(1)) ** 2).mean())
+
+    assert task.value(call) == pytest.approx(loss)
