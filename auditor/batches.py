@@ -9,9 +9,17 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import (
+    Callable,
+    Hashable,
+    Iterable,
+    Iterator,
+    Mapping,
+    MutableMapping,
+    Sequence,
+)
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -19,6 +27,9 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from auditor import graphs
+
+# The keys, numbers and names that lead to a part of a batch.
+Place: TypeAlias = tuple[Hashable, ...]
 
 # How far down an opaque batch its bytes are looked for.
 _DEEPEST = 6
@@ -65,17 +76,39 @@ def split(batch: Any) -> Parts:
 
 def tensors_of(batch: Any) -> Iterator[Tensor]:
     """Yield the tensors of a batch, in order."""
+    for _, tensor in places_of(batch):
+        yield tensor
+
+
+def places_of(batch: Any, place: Place = ()) -> Iterator[tuple[Place, Tensor]]:
+    """Yield the tensors of a batch, in order, each with the keys, numbers and names to it."""
+    items: Iterable[tuple[Hashable, Any]] = ()
     if isinstance(batch, Tensor):
-        yield batch
+        yield place, batch
     elif isinstance(batch, Mapping):
-        for item in batch.values():
-            yield from tensors_of(item)
+        items = batch.items()
     elif isinstance(batch, (list, tuple)):
-        for item in batch:
-            yield from tensors_of(item)
+        items = enumerate(batch)
     elif dataclasses.is_dataclass(batch) and not isinstance(batch, type):
-        for field in dataclasses.fields(batch):
-            yield from tensors_of(getattr(batch, field.name))
+        items = ((field.name, getattr(batch, field.name)) for field in dataclasses.fields(batch))
+    for key, item in items:
+        yield from places_of(item, (*place, key))
+
+
+def is_dense(tensor: Tensor) -> bool:
+    """Tell whether a tensor is neither sparse nor nested."""
+    return tensor.layout == torch.strided and not tensor.is_nested
+
+
+def same_values(one: Tensor, other: Tensor) -> bool:
+    """Tell whether two tensors hold the same numbers in the same order, whatever their shape."""
+    both = (one, other)
+    if not all(map(is_dense, both)):
+        return False
+    if one.numel() != other.numel() or not one.numel() or any(t.is_complex() for t in both):
+        return False
+    ours, theirs = (tensor.detach().cpu().reshape(-1).double() for tensor in both)
+    return torch.equal(ours, theirs)
 
 
 def map_tensors(batch: Any, change: Callable[[Tensor], Tensor]) -> Any:

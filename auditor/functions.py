@@ -111,10 +111,11 @@ SQUARES: frozenset[Function] = frozenset(_spellings("square"))
 SIZES: frozenset[Function] = frozenset((*_spellings("abs"), *_spellings("absolute")))
 MEANS: frozenset[Function] = frozenset(_spellings("mean"))
 SUMS: frozenset[Function] = frozenset(_spellings("sum"))
-FACTORS: frozenset[Function] = frozenset(
-    function for name in ("mul", "multiply", "div", "divide", "true_divide")
-    for function in _spellings(name)
-) | {Tensor.__mul__, Tensor.__rmul__, Tensor.__truediv__}
+PRODUCTS: frozenset[Function] = frozenset(
+    (*_spellings("mul"), *_spellings("multiply"), Tensor.__mul__, Tensor.__rmul__))
+QUOTIENTS: frozenset[Function] = frozenset(
+    function for name in ("div", "divide", "true_divide") for function in _spellings(name)
+) | {Tensor.__truediv__}
 
 CLAMPS: frozenset[Function] = frozenset(
     function for name in ("clamp", "clamp_min", "clip", "maximum", "threshold")

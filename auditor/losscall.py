@@ -59,27 +59,45 @@ class LossCalls:
 
     Attributes:
         calls: In their order.
-        live: The input of the last one, with its graph.
+        live: The input of the last one, with its graph; None after a pass.
     """
 
     def __init__(self) -> None:
         self.calls: list[LossCall] = []
         self.live: Tensor | None = None
-        self._written = WrittenLosses()
+        self._written: WrittenLosses | None = None
+        self._by_hand: list[LossCall] = []
+        self._begin = 0
+
+    def begin_pass(self) -> None:
+        """Follow what the model puts out in this pass."""
+        self._written, self._by_hand, self._begin = WrittenLosses(), [], len(self.calls)
+
+    def end_pass(self) -> None:
+        """Let go of the graph, and of what may be figures for the log.
+
+        Without a graph these cannot be told from the loss; an error that is written by hand counts
+        there only where it is the one loss.
+        """
+        graph = self._written is None or self._written.with_graph
+        if not graph and len(self.calls) - self._begin > 1:
+            self.calls = [c for c in self.calls if all(c is not own for own in self._by_hand)]
+        self.live, self._written, self._by_hand = None, None, []
 
     def on_answer(self, output: Any) -> None:
         """Note what the model puts out, which a loss written by hand begins with."""
-        self._written.on_answer(output)
+        if self._written is not None:
+            self._written.on_answer(output)
 
     def on_function(self, call: Call) -> None:
         """Keep the arguments of a loss call."""
         known = functions.LOSSES.get(call.function) if call.function else None
-        if call.is_outside and known is None:
-            written = self._written.on_function(call)
+        if known is None:
+            written = self._written.on_function(call) if call.is_outside and self._written else None
             if written is not None:
                 self._add(written.name, written.input, written.target,
                           {"reduction": written.reduction})
-        if known is None:
+                self._by_hand.append(self.calls[-1])
             return
         name, tensors = known
         assert call.function is not None

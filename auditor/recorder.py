@@ -2,7 +2,8 @@
 
 Module hooks alone miss `F.relu(x)` and `x.sigmoid()`, so a `TorchFunctionMode` sees all calls, and
 a stack kept by global module hooks says in which module each one happens. Nothing is kept here:
-listeners look at the tensors while they exist and leave scalars behind.
+listeners look at the tensors while they exist and leave scalars behind; those that follow the loss
+hold what the model put out until the pass ends.
 """
 
 from __future__ import annotations
@@ -78,6 +79,14 @@ class Listener(Protocol):
 class Follower(Protocol):
     """A listener that follows what the model puts out through the loss."""
 
+    def begin_pass(self) -> None:
+        """Take note that a pass begins."""
+        ...
+
+    def end_pass(self) -> None:
+        """Let go of its tensors."""
+        ...
+
     def on_answer(self, output: Any) -> None:
         """Take what the model, or a part of it that is called from outside, has put out."""
         ...
@@ -127,7 +136,13 @@ class Watcher(TorchFunctionMode):
         self._inside = 0
         # Modes and hooks see nothing inside compiled code; eager runs leave it valid.
         with on_calls(self.enter_module, self.leave_module), eagerly(), self:
-            yield
+            for follower in self._followers:
+                follower.begin_pass()
+            try:
+                yield
+            finally:
+                for follower in self._followers:
+                    follower.end_pass()
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None,

@@ -127,17 +127,24 @@ class Session:
         return self._unjudged()
 
     def observe_the_rest(self, seconds: float) -> Report:
-        """Give more time to the probes that had none, and return all that was seen.
+        """Give more time to the probes that had too little, and return all that was seen.
+
+        Those that could not be run without what these measure are run again too. What says less
+        than before is not taken.
 
         Args:
             seconds: For them all.
         """
-        for name in self.left_out:
-            del self._observations[name]
-        self.left_out = []
+        late, self.left_out = set(self.left_out), []
+        before = {name: self._observations.pop(name) for name in list(self._observations)
+                  if name in late or (self._observations[name].status != "measured"
+                                      and late & set(self._probes[name].after))}
         elapsed = time.monotonic() - self._begin
         self._settings = replace(self._settings, budget_seconds=elapsed + seconds, part=1.0)
         self._with_store(lambda store: self._measure(store, self.step_seconds))
+        for name, old in before.items():
+            if len(self._observations[name].measurements) < len(old.measurements):
+                self._keep(old, self._probes[name])
         return self._unjudged()
 
     def _with_store(self, work: Callable[[BatchStore], None]) -> None:

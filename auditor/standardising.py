@@ -75,7 +75,7 @@ def scalable(
         batch: The first of them.
         compared: What the loss compares with on it.
     """
-    return [None if any(_same(own, other) for other in compared) else joined
+    return [None if any(batches.same_values(own, other) for other in compared) else joined
             for joined, own in zip(inputs, batches.split(batch).inputs, strict=False)]
 
 
@@ -98,7 +98,7 @@ def standardising_fields(
             columns.setdefault(name, []).append(tensor)
     found = {}
     for name, column in columns.items():
-        wanted = any(_same(column[0], other) for other in compared)
+        wanted = any(batches.same_values(column[0], other) for other in compared)
         if not wanted and len({t.shape[1:] for t in column}) == 1 and can_be_replaced(
                 read[0], name):
             found[name] = moments(torch.cat(column))
@@ -127,8 +127,3 @@ def compared_with(target: Target, batch: Any, seed: int) -> list[Tensor]:
         with watching(bench.model, calls):
             bench.loss(batches.private(batch))
     return [call.target for call in calls.calls if call.target is not None]
-
-
-def _same(one: Tensor, other: Tensor) -> bool:
-    return one.numel() == other.numel() and torch.equal(
-        one.to(other.device).reshape(-1), other.reshape(-1))

@@ -151,13 +151,6 @@ def _where(name: str, bad: Tensor, row: str) -> str:
     return f"{kind} {worst} of {name}, first in {row}"
 
 
-def same_values(a: Tensor, b: Tensor) -> bool:
-    """Tell whether two tensors hold the same numbers in the same order, whatever their shape."""
-    if a.numel() != b.numel():
-        return False
-    return bool((a.reshape(-1).double() == b.reshape(-1).double()).all())
-
-
 def targets_as_given(samples: Samples, look: FirstLook) -> Tensor | None:
     """Return the targets of all samples, if the loss gets them as they stand in the batch.
 
@@ -169,6 +162,6 @@ def targets_as_given(samples: Samples, look: FirstLook) -> Tensor | None:
     own = samples.parts[0].target
     as_given = (
         isinstance(own, Tensor) and own.shape == main.target.shape
-        and own.dtype == main.target.dtype and same_values(own, main.target)
+        and own.dtype == main.target.dtype and batches.same_values(own, main.target)
     )
     return samples.target if as_given and samples.target is not None else main.target

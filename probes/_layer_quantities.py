@@ -50,7 +50,8 @@ GROWTH = (
     _of("layer", "gradient_spike_decades", "decades",
         "largest gradient of the layer's parameters over that of the first step"),
     _of("layer", "depth_growth_decades", "decades",
-        "growth of the gradient from the end of the layer's stretch to its output; 0 outside one"),
+        "growth of the gradient to the layer's output along layers that alone read the one before; "
+        "0 where there is none"),
     _of("layer", "time_growth_decades", "decades",
         "growth of the gradient from the last to the first time steps; 0 without a recurrence"),
     _of("layer", "gradient_growth", "", "the largest of the three in words", "text"),

@@ -68,6 +68,14 @@ class LossListener:
     _calls: LossCalls = field(default_factory=LossCalls)
     _live: list[tuple[SeenLoss, Tensor]] = field(default_factory=list)
 
+    def begin_pass(self) -> None:
+        """Pass on that a pass begins."""
+        self._calls.begin_pass()
+
+    def end_pass(self) -> None:
+        """Pass on that it ends."""
+        self._calls.end_pass()
+
     def on_answer(self, output: Any) -> None:
         """Pass on what the model puts out."""
         self._calls.on_answer(output)

@@ -20,7 +20,7 @@ from torch.utils.data import (
 )
 
 from auditor import batches
-from auditor.batches import Parts
+from auditor.batches import Parts, Place
 from auditor.probe import ProbeContext
 
 # What is read at most; statistics of shares are within a percent long before.
@@ -42,7 +42,7 @@ class Samples:
         inputs: One (N, ...) tensor per input, in order; None where the batches' shapes differ.
         target: (N, ...) likewise; None where there is none or it cannot be joined.
         separate: Every input has one entry per sample, so that samples can be compared.
-        place: Of the target among a batch's tensors, where it stands in an unusual one.
+        place: Of the target in a batch, where it stands in an unusual one.
     """
 
     batches: Sequence[Any]
@@ -51,7 +51,7 @@ class Samples:
     inputs: tuple[Tensor | None, ...]
     target: Tensor | None
     separate: bool
-    place: int | None = None
+    place: Place | None = None
 
     @property
     def parts(self) -> list[Parts]:
@@ -77,7 +77,7 @@ def validation_samples(context: ProbeContext) -> Samples | None:
     return _taken_apart(read, context.batches.val_exhausted) if read else None
 
 
-def with_target_at(samples: Samples, place: int) -> Samples:
+def with_target_at(samples: Samples, place: Place) -> Samples:
     """Return the samples with the tensor at this place of each batch as their target."""
     return _taken_apart(samples.batches, samples.exhausted, place)
 
@@ -121,7 +121,7 @@ def _read(take: Callable[[int], list[Any]], context: ProbeContext) -> list[Any]:
         count = min(2 * count, max(enough, count + 1))
 
 
-def _taken_apart(read: Sequence[Any], exhausted: bool, place: int | None = None) -> Samples:
+def _taken_apart(read: Sequence[Any], exhausted: bool, place: Place | None = None) -> Samples:
     parts = [_parts(batch, place) for batch in read]
     sizes = tuple(batches.length(batch) for batch in read)
     columns = list(zip(*(part.inputs for part in parts), strict=False))
@@ -137,18 +137,21 @@ def _taken_apart(read: Sequence[Any], exhausted: bool, place: int | None = None)
     )
 
 
-def _parts(batch: Any, place: int | None) -> Parts:
-    tensors = [] if place is None else list(batches.tensors_of(batch))
-    if place is None or place >= len(tensors):
+def _parts(batch: Any, place: Place | None) -> Parts:
+    found = {} if place is None else dict(batches.places_of(batch))
+    # Validation batches may hold other things.
+    if place not in found:
         return batches.split(batch)
-    target = tensors.pop(place)
-    return Parts(tuple(tensors), {}, target)
+    target = found.pop(place)
+    return Parts(tuple(found.values()), {}, target)
 
 
 def _joined(tensors: Sequence[Any], sizes: Sequence[int]) -> Tensor | None:
     """Return the tensors one behind the other, or None where they are not one entry a sample."""
     for tensor, size in zip(tensors, sizes, strict=True):
         if not isinstance(tensor, Tensor) or not tensor.dim() or tensor.shape[0] != size:
+            return None
+        if not batches.is_dense(tensor):
             return None
     if not tensors or len({(t.shape[1:], t.dtype) for t in tensors}) != 1:
         return None
@@ -171,7 +174,8 @@ def inputs_of(part: Parts, size: int) -> list[Tensor]:
 def _is_separate(part: Parts, size: int) -> bool:
     """Tell whether a batch is a list of samples, not a graph or a grid with masks over it."""
     inputs = inputs_of(part, size)
-    if not inputs or any(t.dim() == 0 or t.shape[0] != size for t in inputs):
+    if not inputs or any(
+            t.dim() == 0 or t.shape[0] != size or not batches.is_dense(t) for t in inputs):
         return False
     masked = any(t.dtype == torch.bool and t.dim() == 1 for t in inputs)
     adjacency = len(inputs) > 1 and any(t.dim() == 2 and t.shape == (size, size) for t in inputs)

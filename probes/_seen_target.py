@@ -11,7 +11,7 @@ from auditor.probe import ProbeContext
 from auditor.recorder import watching
 from auditor.trial import Bench
 
-from ._firstlook import FirstLook, same_values
+from ._firstlook import FirstLook
 from ._received import Received
 from ._samples import Samples, with_target_at
 
@@ -31,22 +31,22 @@ def with_seen_target(context: ProbeContext, samples: Samples, look: FirstLook) -
     batch = samples.batches[0] if samples.batches else None
     own = samples.target
     if wanted is None or not wanted.numel() or (
-            own is not None and same_values(own[:samples.sizes[0]], wanted)):
+            own is not None and batches.same_values(own[:samples.sizes[0]], wanted)):
         return samples
-    places = [place for place, tensor in enumerate(batches.tensors_of(batch))
+    places = [place for place, tensor in batches.places_of(batch)
               if tensor.dim() and tensor.shape[0] == samples.sizes[0]
-              and same_values(tensor, wanted)]
+              and batches.same_values(tensor, wanted)]
     # Several may hold the same where the first batch holds one class only.
     if len(places) != 1 or _meets_weights(context, batch, places[0]):
         return samples
     return with_target_at(samples, places[0])
 
 
-def _meets_weights(context: ProbeContext, batch: object, place: int) -> bool:
+def _meets_weights(context: ProbeContext, batch: object, place: batches.Place) -> bool:
     """Tell whether a layer gets a part of the batch, or what was made of it without weights."""
     received = Received()
     own = batches.private(batch)
-    received.begin([list(batches.tensors_of(own))[place]])
+    received.begin([dict(batches.places_of(own))[place]])
     with seeded(context.seed):
         bench = Bench(context.target)
         try:

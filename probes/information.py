@@ -16,7 +16,7 @@ from auditor.probe import Cost, NotApplicable, OutOfTime, ProbeContext
 from auditor.trial import Bench
 
 from ._dependence import LEAST, dependence, told_by_groups
-from ._firstlook import FirstLook, first_look, same_values
+from ._firstlook import FirstLook, first_look
 from ._graph_table import as_rows
 from ._labels import class_labels
 from ._samples import Samples, training_samples, validation_samples
@@ -177,7 +177,7 @@ def _reaches_the_loss(samples: Samples, look: FirstLook) -> bool:
     main, target = look.main, samples.target
     if main is None or main.target is None or target is None:
         return False
-    return same_values(target[:samples.sizes[0]], main.target)
+    return batches.same_values(target[:samples.sizes[0]], main.target)
 
 
 def _numbers(samples: Samples, look: FirstLook) -> Tensor | None:

@@ -101,7 +101,8 @@ class _LastActivation:
             self._made[node] = call.subject, activation.name
         by_hand = call.is_outside and (activation or call.function in functions.LOGSUMEXPS)
         compares = call.is_outside and call.function in functions.DIFFERENCES
-        if not (loss or by_hand or compares):
+        # A difference behind a loss that was found is a figure for the log.
+        if not (loss or by_hand or (compares and self.found is None)):
             return
         for source in given if compares else given[:1]:
             before = maker(source, self._made.__contains__, padded=bool(by_hand))

@@ -10,7 +10,7 @@ from sample_rules import rule
 from tables import mlp, table
 
 from auditor.observation import Quantity
-from auditor.probe import Cost, ProbeContext
+from auditor.probe import Cost, NotApplicable, OutOfTime, ProbeContext
 from auditor.session import Session, Settings
 
 BUDGET = 6.0
@@ -45,11 +45,73 @@ class Late(Greedy):
         context.note.measure("y", 1.0)
 
 
-def test_what_had_no_time_is_measured_when_there_is_more_and_nothing_else_again() -> None:
-    probes: dict[str, Any] = {"greedy": Greedy, "late": Late}
+class Halting(Late):
+    """Says one thing, and then has no time; when it is asked again it says nothing."""
+
+    name: ClassVar[str] = "halting"
+    yields: ClassVar[tuple[Quantity, ...]] = (
+        Quantity("x", "", "a number"), Quantity("z", "", "a number"))
+
+    def run(self, context: ProbeContext) -> None:
+        self.runs.append(self.name)
+        if self.runs.count(self.name) == 1:
+            context.note.measure("x", 1.0)
+        raise OutOfTime("no more")
+
+
+class Reader(Late):
+    """Needs what the late one measures."""
+
+    name: ClassVar[str] = "reader"
+    yields: ClassVar[tuple[Quantity, ...]] = (Quantity("x", "", "a number"),)
+    after: ClassVar[tuple[str, ...]] = ("sometimes",)
+
+    def run(self, context: ProbeContext) -> None:
+        if context.observed("y") is None:
+            raise NotApplicable("nothing was measured")
+        context.note.measure("x", 1.0)
+
+
+class Sometimes(Late):
+    """Has time when it is asked again."""
+
+    name: ClassVar[str] = "sometimes"
+
+    def run(self, context: ProbeContext) -> None:
+        self.runs.append(self.name)
+        if self.runs.count(self.name) == 1:
+            raise OutOfTime("no more")
+        context.note.measure("y", 1.0)
+
+
+def session_of(*probes: Any, budget: float = 60.0) -> Session:
     Greedy.runs.clear()
-    session = Session(target(mlp, *table()), _RULES, probes,
-                      Settings(budget_seconds=BUDGET))
+    return Session(target(mlp, *table()), _RULES, {probe.name: probe for probe in probes},
+                   Settings(budget_seconds=budget))
+
+
+def test_what_was_measured_is_not_lost_when_the_probe_is_asked_again() -> None:
+    session = session_of(Halting)
+    session.observe()
+
+    whole = session.judged(session.observe_the_rest(60.0))
+
+    assert Halting.runs == ["halting", "halting"]
+    assert whole.verdicts["a"].verdict == "fired"
+
+
+def test_probes_that_read_what_was_missing_are_run_again() -> None:
+    session = session_of(Sometimes, Reader)
+    first = session.judged(session.observe())
+
+    whole = session.judged(session.observe_the_rest(60.0))
+
+    assert first.verdicts["a"].verdict == "not-applicable"
+    assert whole.verdicts["a"].verdict == "fired"
+
+
+def test_what_had_no_time_is_measured_when_there_is_more_and_nothing_else_again() -> None:
+    session = session_of(Greedy, Late, budget=BUDGET)
 
     first = session.judged(session.observe())
     left_out = list(session.left_out)

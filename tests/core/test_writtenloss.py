@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ from auditor import task
 from auditor.losscall import LossCall, LossCalls
 from auditor.recorder import watching
 
-Step = Callable[[Any, Tensor, Tensor], Tensor]
+Step = Callable[[Any, Tensor, Tensor], Any]
 
 
 class Own(nn.Module):
@@ -89,6 +90,30 @@ def test_sizes_sums_and_factors(step: Step, name: str, reduction: str, factor: f
     assert value is not None and loss == pytest.approx(factor * value)
 
 
+def masked_in_place(m: Any, x: Tensor, y: Tensor) -> Any:
+    errors = (m(x) - y) ** 2
+    errors[y < 0] = 0
+    return errors.mean()
+
+
+def weighted_in_place(m: Any, x: Tensor, y: Tensor) -> Any:
+    errors = (m(x) - y).pow(2)
+    errors.mul_(y.abs())
+    return errors.mean()
+
+
+def filled_through_a_view(m: Any, x: Tensor, y: Tensor) -> Any:
+    errors = (m(x) - y).pow(2)
+    errors[:3].zero_()
+    return errors.mean()
+
+
+def subtracted_in_place(m: Any, x: Tensor, y: Tensor) -> Any:
+    errors = m(x) * 1
+    errors -= y
+    return errors.square().mean()
+
+
 OTHERS: dict[str, Step] = {
     "variance": lambda m, x, y: ((z := m(x)) - z.mean(0)).pow(2).mean(),
     "two answers": lambda m, x, y: ((m(x) - m(x + 1)) ** 2).mean(),
@@ -100,6 +125,16 @@ OTHERS: dict[str, Step] = {
     "data alone": lambda m, x, y: m(x).mean() + ((x - y) ** 2).mean(),
     "difference": lambda m, x, y: (m(x) - y).mean(),
     "masked": lambda m, x, y: ((m(x) - y) ** 2)[:3].mean(),
+    "masked in place": masked_in_place,
+    "weighted in place": weighted_in_place,
+    "filled through a view": filled_through_a_view,
+    "subtracted in place": subtracted_in_place,
+    "power of two": lambda m, x, y: torch.pow(2, m(x) - y).mean(),
+    "quotient": lambda m, x, y: torch.div(d := m(x) - y, d).mean(),
+    "inverse": lambda m, x, y: torch.div(torch.ones(()), (m(x) - y) ** 2).mean(),
+    "half of it": lambda m, x, y: torch.sub(m(x), y, alpha=0.5).square().mean(),
+    "maximised": lambda m, x, y: (-1 * (m(x) - y) ** 2).mean(),
+    "one centre": lambda m, x, y: ((m(x) - torch.ones(1)) ** 2).sum(1).mean(),
 }
 
 
@@ -107,6 +142,38 @@ OTHERS: dict[str, Step] = {
 @pytest.mark.parametrize("other", OTHERS)
 def test_what_is_no_plain_error_is_left_alone(other: str, graph: bool) -> None:
     assert calls(OTHERS[other], graph=graph)[0] == []
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("graph", [True, False])
+def test_a_figure_for_the_log_is_no_loss(named: bool, graph: bool) -> None:
+    def step(m: Any, x: Tensor, y: Tensor) -> Tensor:
+        out = m(x)
+        with torch.no_grad():
+            (out - y).abs().mean()
+        return F.mse_loss(out, y) if named else ((out - y) ** 2).mean()
+
+    found, _ = calls(step, graph=graph)
+
+    # Without a graph the two that are written by hand cannot be told apart.
+    assert [call.name for call in found] == (["mse_loss"] if named or graph else [])
+
+
+def test_whole_numbers_may_be_the_target() -> None:
+    (call,), loss = calls(lambda m, x, y: ((m(x) - y.round().long()) ** 2).mean())
+
+    assert task.value(call) == pytest.approx(loss)
+
+
+def test_nothing_of_a_pass_is_held_when_it_is_over() -> None:
+    listener, model = LossCalls(), nn.Linear(4, 1)
+    with watching(model, listener):
+        out = model(torch.randn(16, 4))
+        ((out - torch.randn(16, 1)) ** 2).mean()
+    answer = weakref.ref(out)
+    del out
+
+    assert answer() is None and len(listener.calls) == 1
 
 
 def test_a_known_loss_is_not_seen_twice() -> None:

@@ -126,3 +126,30 @@ def test_what_the_loss_compares_with_is_not_standardised() -> None:
     observe("standardised", of_rows(rows, watched, outputs=2), earlier=[data])
 
     assert seen and all(float(one.mean()) > 5e3 for one in seen)
+
+
+def test_validation_batches_may_hold_other_things() -> None:
+    x, y = table()
+    rows = [{"id": i, **row} for i, row in enumerate(grades(x, y))]
+    # The same labels, and a field of their own behind them.
+    held = [{**row, "site": 0} for row in grades(x, y)]
+    audited = target(
+        mlp, x, y, compute=WithTrainingStep(grading),
+        make_train_loader=lambda: DataLoader(rows, batch_size=32),  # type: ignore[arg-type]
+        make_val_loader=lambda: DataLoader(held, batch_size=32))  # type: ignore[arg-type]
+
+    assert number(observe("data", audited), "label_distance") == 0
+
+
+def test_a_sparse_field_beside_the_label_is_passed_over() -> None:
+    x, y = table()
+
+    def collated(rows: list[Any]) -> dict[str, Tensor]:
+        batch = torch.utils.data.default_collate(rows)
+        return {"edges": torch.ones(len(rows)).to_sparse(), **batch}
+
+    audited = target(
+        mlp, x, y, compute=WithTrainingStep(grading), make_train_loader=lambda: DataLoader(
+            grades(x, y), batch_size=32, collate_fn=collated))  # type: ignore[arg-type]
+
+    assert number(observe("data", audited), "class_count") == CLASSES
