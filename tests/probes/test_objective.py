@@ -134,6 +134,24 @@ def test_targets_outside_of_the_last_activations_range(
     assert low <= share <= high
 
 
+def test_an_error_written_by_hand_says_what_it_leaves_out() -> None:
+    def plain(output: Tensor, y: Tensor) -> Tensor:
+        return ((output - y) ** 2).mean()
+
+    def masked(output: Tensor, y: Tensor) -> Tensor:
+        errors = (output - y) ** 2
+        errors[y < 0] = 0
+        return errors.mean()
+
+    y = NUMBERS.abs().clone()
+    y[::2] = -999.0
+    whole, left_out = (seen(ending(1, torch.relu), y, compute=by_step(loss))
+                       for loss in (plain, masked))
+
+    assert whole.value("unreachable_targets") == pytest.approx(0.5, abs=0.1)
+    assert left_out.status == "not-applicable"
+
+
 @pytest.mark.parametrize(("activation", "limited"), [
     (None, False), (torch.relu, True), (torch.tanh, True), (F.leaky_relu, False), (F.gelu, False),
 ])

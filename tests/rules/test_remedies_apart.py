@@ -143,6 +143,31 @@ def test_a_loss_written_by_hand_gets_scores_too() -> None:
         mended.compute(changed_model, batch).loss, F.cross_entropy(model[0](batch[0]), batch[1]))
 
 
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_a_figure_behind_the_loss_is_not_taken_for_it(by_hand: bool) -> None:
+    def loss(model: nn.Module, batch: Any) -> Tensor:
+        out = model(batch[0])
+        wanted = F.one_hot(batch[1], 3).float()
+        found = ((out - wanted) ** 2).mean() if by_hand else F.mse_loss(out, wanted)
+        (torch.softmax(out, dim=1) - wanted).abs().mean()
+        return found
+
+    def ends_in_relu() -> nn.Module:
+        return nn.Sequential(mlp(), nn.ReLU())
+
+    audited = made(ends_in_relu, compute=step(loss))
+    batch: Any = BatchStore(audited, 0).train(1)[0]
+    model: Any = ends_in_relu()
+
+    mended = mend("drop-last-activation", audited).apply(audited)
+    changed_model: Any = mended.make_model()
+    changed_model.load_state_dict(model.state_dict())
+
+    torch.testing.assert_close(
+        mended.compute(changed_model, batch).loss,
+        F.mse_loss(model[0](batch[0]), F.one_hot(batch[1], 3).float()))
+
+
 def test_rates_keep_their_ratio_over_groups() -> None:
     def optimizer(model: Any) -> torch.optim.Optimizer:
         return SGD([{"params": model[0].parameters(), "lr": 0.01},
