@@ -70,12 +70,14 @@ class Information:
             NotApplicable: There is no target of the samples' own.
         """
         read = training_samples(context)
+        if read.count < _FEWEST:
+            raise NotApplicable("there are too few samples")
         look = first_look(context, read)
         read = with_seen_target(context, read, look)
         samples = as_rows(read)
         target = samples.target
-        if target is None or samples.count < _FEWEST:
-            raise NotApplicable("the batches hold no targets of fixed shape, or too few samples")
+        if target is None:
+            raise NotApplicable("the batches hold no targets of fixed shape")
         constant = _is_constant(target) and _reaches_the_loss(samples, look)
         context.note.measure("target_is_constant", constant)
         if constant:
