@@ -66,7 +66,7 @@ RUN = (
     _of("run", "loss_fall_sigmas", "sigma",
         "fall of the loss from the first to the last third of the run, over its own noise"),
     _of("run", "loss_peak_ratio", "ratio",
-        "1, and how far the loss rose above its first value: over that, or over its fall if larger"),
+        "1 plus the loss's rise above its first value, over that, or over its fall if larger"),
     _of("run", "first_update_cosine", "",
         "cosine of the first update and the gradient: -1 straight down, above 0 up"),
     _of("run", "gradient_clip_norm", "", "norm at which one step in ten would be clipped"),

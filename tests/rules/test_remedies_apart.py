@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -123,24 +124,30 @@ def test_a_training_step_is_mended_too() -> None:
     torch.testing.assert_close(mended, F.cross_entropy(model(batch[0]), batch[1]))
 
 
+def loss_without(
+    activation: nn.Module, loss: Callable[[nn.Module, Any], Tensor],
+) -> tuple[Tensor, nn.Module, Any]:
+    """Return the loss with the last activation dropped, what stands before it, and the batch."""
+    def ends_in_it() -> nn.Module:
+        return nn.Sequential(mlp(), activation)
+
+    audited = made(ends_in_it, compute=step(loss))
+    batch: Any = BatchStore(audited, 0).train(1)[0]
+    model: Any = ends_in_it()
+    mended = mend("drop-last-activation", audited).apply(audited)
+    changed_model: Any = mended.make_model()
+    changed_model.load_state_dict(model.state_dict())
+    return mended.compute(changed_model, batch).loss, model[0], batch
+
+
 def test_a_loss_written_by_hand_gets_scores_too() -> None:
     def loss(model: nn.Module, batch: Any) -> Tensor:
         log_p = torch.log_softmax(model(batch[0]), dim=1)
         return -log_p.gather(1, batch[1][:, None]).mean()
 
-    def ends_in_softmax() -> nn.Module:
-        return nn.Sequential(mlp(), nn.Softmax(dim=1))
+    found, body, batch = loss_without(nn.Softmax(dim=1), loss)
 
-    audited = made(ends_in_softmax, compute=step(loss))
-    batch: Any = BatchStore(audited, 0).train(1)[0]
-    model: Any = ends_in_softmax()
-
-    mended = mend("drop-last-activation", audited).apply(audited)
-    changed_model: Any = mended.make_model()
-    changed_model.load_state_dict(model.state_dict())
-
-    torch.testing.assert_close(
-        mended.compute(changed_model, batch).loss, F.cross_entropy(model[0](batch[0]), batch[1]))
+    torch.testing.assert_close(found, F.cross_entropy(body(batch[0]), batch[1]))
 
 
 @pytest.mark.parametrize("by_hand", [True, False])
@@ -152,20 +159,10 @@ def test_a_figure_behind_the_loss_is_not_taken_for_it(by_hand: bool) -> None:
         (torch.softmax(out, dim=1) - wanted).abs().mean()
         return found
 
-    def ends_in_relu() -> nn.Module:
-        return nn.Sequential(mlp(), nn.ReLU())
+    found, body, batch = loss_without(nn.ReLU(), loss)
 
-    audited = made(ends_in_relu, compute=step(loss))
-    batch: Any = BatchStore(audited, 0).train(1)[0]
-    model: Any = ends_in_relu()
-
-    mended = mend("drop-last-activation", audited).apply(audited)
-    changed_model: Any = mended.make_model()
-    changed_model.load_state_dict(model.state_dict())
-
-    torch.testing.assert_close(
-        mended.compute(changed_model, batch).loss,
-        F.mse_loss(model[0](batch[0]), F.one_hot(batch[1], 3).float()))
+    wanted = F.one_hot(batch[1], 3).float()
+    torch.testing.assert_close(found, F.mse_loss(body(batch[0]), wanted))
 
 
 def test_rates_keep_their_ratio_over_groups() -> None:
