@@ -131,7 +131,7 @@ OTHERS: dict[str, Step] = {
     "subtracted in place": subtracted_in_place,
     "power of two": lambda m, x, y: torch.pow(2, m(x) - y).mean(),
     "quotient": lambda m, x, y: torch.div(d := m(x) - y, d).mean(),
-    "inverse": lambda m, x, y: torch.div(torch.ones(()), (m(x) - y) ** 2).mean(),
+    "inverse": lambda m, x, y: torch.div(1.0, (m(x) - y) ** 2).mean(),
     "half of it": lambda m, x, y: torch.sub(m(x), y, alpha=0.5).square().mean(),
     "maximised": lambda m, x, y: (-1 * (m(x) - y) ** 2).mean(),
     "one centre": lambda m, x, y: ((m(x) - torch.ones(1)) ** 2).sum(1).mean(),
