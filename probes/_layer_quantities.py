@@ -59,7 +59,8 @@ GROWTH = (
 UPDATES = (
     _of("parameter", "update_ratio", "ratio", "rms of an update over the rms of the weights"),
     _of("parameter", "update_share", "share",
-        "that ratio over the largest one of layers whose weights have not grown from zero"),
+        "that ratio over the largest one of layers whose weights have not grown from zero; "
+        "of all steps or of the later half, whichever is larger"),
     _of("parameter", "grown_from_zero", "", "the weights started at or near zero", "flag"),
 )
 RUN = (

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from torch import Tensor
+
 from auditor.activity import ActivationRecord
 from auditor.layergraph import ActivationUse
 from auditor.numerics import fall_in_sigmas, peak_over_first
@@ -182,26 +184,34 @@ def _note_growth(context: ProbeContext, run: ShortRun, rows: Sequence[DepthRow])
 
 def _note_updates(context: ProbeContext, run: ShortRun) -> None:
     embeddings = {use.parameter for use in run.start.layers if use.layout == "lookup"}
-    ratios = {
-        name: ratio
-        for index, (name, parameter) in enumerate(
-            zip(run.track.names, run.track.parameters, strict=True))
-        if parameter.dim() >= 2 and name not in embeddings
-        and (ratio := run.track.update_ratio(index, skip=2)) > 0
-    }
+    layers = {use.parameter for use in run.start.layers} - embeddings
+    ratios, late = {}, {}
+    for index, (name, parameter) in enumerate(
+            zip(run.track.names, run.track.parameters, strict=True)):
+        is_weight = name in layers or (name not in embeddings and not _is_gain(parameter))
+        if is_weight and (ratio := run.track.update_ratio(index, skip=2)) > 0:
+            ratios[name] = ratio
+            late[name] = run.track.update_ratio(index, skip=len(run.track.update_ratios) // 2)
     grown = {name: _started_small(run, name) for name in ratios}
     # Parameters that are no layer's weights (positions) may start at zero, too.
-    layers = {use.parameter for use in run.start.layers}
-    settled = {name for name in ratios if name in layers and not grown[name]}
-    largest = max([r for name, r in ratios.items() if name in settled] or [*ratios.values(), 0.0])
+    settled = [name for name in ratios if name in layers and not grown[name]] or list(ratios)
+    largest = max((ratios[name] for name in settled), default=0.0)
+    largest_late = max((late[name] for name in settled), default=0.0)
     for name, ratio in ratios.items():
+        # Behind a layer scale of 1e-6 a weight waits until the scale has grown.
+        share = max(ratio / largest, late[name] / largest_late if largest_late else 0.0)
         context.note.measure("update_ratio", ratio, name)
-        context.note.measure("update_share", ratio / largest, name)
+        context.note.measure("update_share", share, name)
         context.note.measure("grown_from_zero", grown[name], name)
     context.note.absent("no weight moved over several watched steps", *names(quantities.UPDATES))
     context.note.measure("loss_fall_sigmas", fall_in_sigmas(run.losses))
     context.note.measure("loss_peak_ratio", peak_over_first(run.losses))
     context.note.measure("first_update_cosine", run.direction.cosine)
+
+
+def _is_gain(parameter: Tensor) -> bool:
+    """Return whether it has one value per channel or head, in whatever shape it is multiplied."""
+    return sum(size > 1 for size in parameter.shape) < 2
 
 
 def _started_small(run: ShortRun, name: str) -> bool:

@@ -249,6 +249,46 @@ def test_a_slow_group_is_told_by_the_layer_that_moves_most(slower: float) -> Non
     assert (shares["0.weight"] < 1e-3) == (slower > 1)
 
 
+class Branch(nn.Module):
+    """A linear model with a branch behind a scale that grows with every pass."""
+
+    scale: Tensor
+
+    def __init__(self, growth: float) -> None:
+        super().__init__()
+        self.branch = nn.Linear(32, 32)
+        self.temperature = nn.Parameter(torch.ones(32, 1))
+        self.head = nn.Linear(32, 4)
+        self.growth = growth
+        self.register_buffer("scale", torch.tensor(1e-6))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.scale = self.scale * self.growth
+        out: Tensor = self.head(x + self.scale * self.temperature.flatten() * self.branch(x))
+        return out
+
+
+@pytest.mark.parametrize("growth", [1.0, 1.3])
+def test_a_weight_that_waits_for_the_scale_behind_it_is_judged_when_that_has_grown(
+    growth: float,
+) -> None:
+    observation = observed(
+        lambda: Branch(growth), optimizer=lambda p, lr: torch.optim.SGD(p, lr), lr=0.01)
+    of_all_steps = (number(observation, "update_ratio", "branch.weight")
+                    / number(observation, "update_ratio", "head.weight"))
+    share = number(observation, "update_share", "branch.weight")
+
+    assert of_all_steps < 0.1
+    assert (share > 3 * of_all_steps) == (growth > 1)
+
+
+def test_what_has_one_value_a_channel_is_no_weight_whatever_its_shape() -> None:
+    observation = observed(lambda: Branch(1.3))
+
+    assert observation.value("update_ratio", "temperature") is None
+    assert observation.value("update_ratio", "branch.weight") is not None
+
+
 @pytest.mark.parametrize("small", [False, True])
 def test_a_single_layer_is_slow_beside_none(small: bool) -> None:
     def make() -> nn.Module:
