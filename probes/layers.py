@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
@@ -184,29 +184,42 @@ def _note_growth(context: ProbeContext, run: ShortRun, rows: Sequence[DepthRow])
 
 def _note_updates(context: ProbeContext, run: ShortRun) -> None:
     embeddings = {use.parameter for use in run.start.layers if use.layout == "lookup"}
-    layers = {use.parameter for use in run.start.layers} - embeddings
-    ratios, late = {}, {}
-    for index, (name, parameter) in enumerate(
-            zip(run.track.names, run.track.parameters, strict=True)):
-        is_weight = name in layers or (name not in embeddings and not _is_gain(parameter))
-        if is_weight and (ratio := run.track.update_ratio(index, skip=2)) > 0:
-            ratios[name] = ratio
-            late[name] = run.track.update_ratio(index, skip=len(run.track.update_ratios) // 2)
-    grown = {name: _started_small(run, name) for name in ratios}
+    layers = {use.parameter for use in run.start.layers}
+    weights = {
+        name: index
+        for index, (name, parameter) in enumerate(
+            zip(run.track.names, run.track.parameters, strict=True))
+        if parameter.dim() >= 2 and name not in embeddings
+        and (name in layers or not _is_gain(parameter))
+        and run.track.update_ratio(index, skip=2) > 0
+    }
+    grown = {name: _started_small(run, name) for name in weights}
     # Parameters that are no layer's weights (positions) may start at zero, too.
-    settled = [name for name in ratios if name in layers and not grown[name]] or list(ratios)
-    largest = max((ratios[name] for name in settled), default=0.0)
-    largest_late = max((late[name] for name in settled), default=0.0)
-    for name, ratio in ratios.items():
-        # Behind a layer scale of 1e-6 a weight waits until the scale has grown.
-        share = max(ratio / largest, late[name] / largest_late if largest_late else 0.0)
-        context.note.measure("update_ratio", ratio, name)
-        context.note.measure("update_share", share, name)
+    settled = [name for name in weights if name in layers and not grown[name]] or list(weights)
+    ratios = _ratios(run, weights, 2)
+    shares = _shares(ratios, settled)
+    # Behind a layer scale of 1e-6 a weight waits until the scale has grown.
+    late = _shares(_ratios(run, weights, max(2, len(run.track.update_ratios) // 2)), settled)
+    for name in weights:
+        context.note.measure("update_ratio", ratios[name], name)
+        context.note.measure("update_share", max(shares[name], late[name]), name)
         context.note.measure("grown_from_zero", grown[name], name)
     context.note.absent("no weight moved over several watched steps", *names(quantities.UPDATES))
     context.note.measure("loss_fall_sigmas", fall_in_sigmas(run.losses))
     context.note.measure("loss_peak_ratio", peak_over_first(run.losses))
     context.note.measure("first_update_cosine", run.direction.cosine)
+
+
+def _ratios(run: ShortRun, weights: Mapping[str, int], skip: int) -> dict[str, float]:
+    """Return the median update ratios from a step on; 0 for a weight without a gradient there."""
+    found = {name: run.track.update_ratio(index, skip=skip) for name, index in weights.items()}
+    return {name: 0.0 if math.isnan(ratio) else ratio for name, ratio in found.items()}
+
+
+def _shares(ratios: Mapping[str, float], settled: Sequence[str]) -> dict[str, float]:
+    """Return the ratios over the largest of the settled weights; 0 where none of these moves."""
+    largest = max((ratios[name] for name in settled), default=0.0)
+    return {name: ratio / largest if largest else 0.0 for name, ratio in ratios.items()}
 
 
 def _is_gain(parameter: Tensor) -> bool:
