@@ -25,8 +25,9 @@ _VALUES = 1024
 _CLOSE_VALUES = 8192
 # What all samples that wait to be computed take, in values.
 _WAITING = 1 << 18
-# Samples that differ by less than rounding are the same.
-_CONSTANT = 1e-6
+# Samples that differ by less than rounding are the same; by less than this part of their size they
+# hardly differ.
+_CONSTANT, _HARDLY = 1e-6, 0.05
 _CHANNELS_FIRST = (
     nn.modules.conv._ConvNd, nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.MaxPool2d,
     nn.AvgPool2d,
@@ -50,7 +51,9 @@ class ActivationRecord:
         rms, variation, slope, flat, mean: One value per watched pass; variation only where there
             are several samples, slope and flat only for activations that saturate.
         values: The sample of the last close look's output, for histograms.
-        constant_input: What reached it was the same for all samples, in every watched pass.
+        constant_input: What reached it was the same for all samples in the first watched pass, and
+            hardly differed in every other one.
+        input_unseen: What reached it cannot be seen, as where the output takes its place.
     """
 
     activation: Activation
@@ -67,6 +70,7 @@ class ActivationRecord:
     mean: list[float] = field(default_factory=list)
     values: Tensor | None = None
     constant_input: bool = True
+    input_unseen: bool = False
 
     @property
     def units(self) -> int:
@@ -216,7 +220,9 @@ class ActivationStatistics:
         record.per_sample = len(shape) >= 2 and shape[0] % self.batch_size == 0
         if record.constant_input:
             source = _input_of(args, output) if record.per_sample else None
-            record.constant_input = source is not None
+            record.input_unseen = source is None
+            record.constant_input = record.per_sample and not (
+                record.input_unseen and record.activation.saturates)
             if source is not None:
                 self._copy(source, record, is_input=True)
         self._copy(output, record, rest, is_input=False)
@@ -254,8 +260,11 @@ def _note(rows: list[_Waiting], taken: Tensor, valid: Tensor, counts: list[int])
         level = norms[row] / math.sqrt(size)
         variation = _variation(spreads[row] / math.sqrt(size), level, waiting.several)
         record = waiting.record
+        if waiting.is_input or record.input_unseen:
+            # Of an input that is not seen the output tells, unless no unit lets anything through.
+            tells = waiting.is_input or level > 0
+            record.constant_input &= tells and variation < (_HARDLY if record.rms else _CONSTANT)
         if waiting.is_input:
-            record.constant_input &= variation < _CONSTANT
             continue
         record.rms.append(level)
         record.mean.append(sums[row] / size)
@@ -292,7 +301,7 @@ def _bounded(waiting: _Waiting) -> Activation | None:
 
 
 def _input_of(args: tuple[Any, ...], output: Tensor) -> Tensor | None:
-    """Return what an activation got, unless it was overwritten: then nothing is claimed of it."""
+    """Return what an activation got; None where it was overwritten, or has another shape."""
     source = next(tensors_in(args), None)
     if source is None or source.shape != output.shape or not source.is_floating_point():
         return None

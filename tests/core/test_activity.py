@@ -140,7 +140,7 @@ def test_a_constant_output_has_no_variation_and_one_sample_is_unknown() -> None:
 
 
 @pytest.mark.parametrize(("same", "inplace", "constant"), [
-    (True, False, True), (False, False, False), (True, True, False),
+    (True, False, True), (False, False, False), (True, True, True), (False, True, False),
 ])
 def test_an_input_that_is_the_same_for_all_samples_is_told(
     same: bool, inplace: bool, constant: bool,
@@ -150,5 +150,36 @@ def test_an_input_that_is_the_same_for_all_samples_is_told(
 
     record = _record(model, torch.ones(8, 3) if same else x)
 
-    # An activation in place has overwritten what it got, so nothing is claimed of it.
+    # An activation in place has overwritten what it got; its output tells.
     assert record.constant_input is constant
+
+
+@pytest.mark.parametrize(("differ", "constant"), [(0.0, True), (0.01, True), (0.5, False)])
+@pytest.mark.parametrize("inplace", [False, True])
+def test_an_input_that_was_the_same_at_first_is_told_until_it_clearly_differs(
+    differ: float, constant: bool, inplace: bool,
+) -> None:
+    torch.manual_seed(0)
+    same = torch.ones(8, 3)
+    model = nn.Sequential(nn.Linear(3, 32, bias=False), nn.ReLU(inplace=inplace))
+
+    statistics = ActivationStatistics(8)
+
+    for batch in (same, same + differ * torch.randn(8, 3)):
+        with watching(model, statistics):
+            model(batch)
+
+    assert statistics.records["1"].constant_input is constant
+
+
+@pytest.mark.parametrize("activation", [nn.ReLU(inplace=True), nn.Sigmoid()])
+def test_an_output_that_is_all_the_same_does_not_hide_that_its_input_differs(
+    activation: nn.Module,
+) -> None:
+    linear = nn.Linear(3, 4)
+    nn.init.constant_(linear.bias, -1e3)
+
+    record = _record(nn.Sequential(linear, activation), torch.randn(8, 3))
+
+    assert record.variation == [0.0]
+    assert not record.constant_input
