@@ -92,6 +92,9 @@ def closer_look(
     if lost and _ratio(raced) >= _FAR_APART and not plan.races:
         # That shows within few steps, for which such plans have no room.
         purse.take_all()
+    elif plan.duels and look.found.blown[0]:
+        # What has blown up and learns nothing with a warm-up either needs no second look.
+        purse.make_room(_warm_steps(plan))
     elif not plan.compares:
         look.missing = f"trials of {plan.length} steps and fewer are too short to compare rates"
     if look.missing:

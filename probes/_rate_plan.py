@@ -118,6 +118,10 @@ class Purse:
         """Go beyond the plan, as far as the probe may."""
         self._end = self._begin + self._most
 
+    def make_room(self, steps: int) -> None:
+        """Go beyond the plan for so many steps, if it holds fewer and the probe may."""
+        self._end = max(self._end, min(self._note.steps + steps, self._begin + self._most))
+
     def holds(self, steps: int) -> bool:
         """Tell whether so many steps are left."""
         return steps <= self.left

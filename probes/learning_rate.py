@@ -7,30 +7,25 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from auditor.isolation import seeded
 from auditor.observation import Series
 from auditor.probe import Cost, OutOfTime, ProbeContext
 from auditor.usercode import user_code
 
+from ._by_heart import BY_HEART, HARDLY_ANY, learned_by_heart
 from ._closer_look import CloserLook, closer_look, decide
 from ._duel import duel
 from ._race import BARELY, Race, race
 from ._rate_plan import ENOUGH, MINIMUM, STANDARD, Plan, Purse, plan_for, refitted
 from ._rate_quantities import COMPARISON, ENDING, LEARNING_RATE, WARM_UP
-from ._subset import subset
 from ._sweep import LOOKS, Sweep, sweep
 from ._track import EVALUATED, Run, Track
 from ._trials import LOOK, Comparison, ending, speedup
 
-# Learned less than this part of the uninformed loss: ask whether anything can be memorised.
-_HARDLY = 0.06
-_MEMORISING_STEPS = 60
+# So many are tried at least, whatever has used up the steps.
 _MEMORISING_RATES = 2
-# So many give a few samples of rare classes, too; where they have one answer all the same, the loss
-# of the best constant is this part of that at the start, or less.
-_FEW_BATCHES, _KNOWN = 4, 1e-3
 # Shorter trials see the first jolts of a run and not what it learns.
 _SHORTEST = 30
 _TOO_SHORT = "there was time for trials of {} steps only, too short to see what is learned"
@@ -140,14 +135,14 @@ class _Look:
         """Measure whether any rate at all beats the best constant prediction."""
         note = self.context.note
         learned = track.share_learned(raced.lowest)
-        asked = learned > _HARDLY
+        asked = learned > HARDLY_ANY
         if not asked:
             # Asked in any case: where nothing is learned, all else has used up the steps.
-            affordable = max(purse.left // _MEMORISING_STEPS, _MEMORISING_RATES)
+            affordable = max(purse.left // BY_HEART, _MEMORISING_RATES)
             rates = self._rates_to_memorise(swept, raced)[:affordable]
-            memorised = self._memorised(rates, track.train)
+            memorised = learned_by_heart(self.context, rates, track.train)
             learned, asked = max([learned, *memorised]), bool(memorised)
-        if learned > _HARDLY or (asked and self.plan.length >= _SHORTEST):
+        if learned > HARDLY_ANY or (asked and self.plan.length >= _SHORTEST):
             note.measure("best_descent", max(learned, 0.0))
         else:
             is_short = self.plan.length < _SHORTEST
@@ -159,28 +154,6 @@ class _Look:
     def _rates_to_memorise(self, swept: Sweep, raced: Race) -> list[float]:
         rates = (swept.rates[swept.best] / 4, raced.user.lr, raced.best.lr)
         return [lr for lr in dict.fromkeys(rates) if lr > 0]
-
-    def _memorised(self, rates: list[float], known: Sequence[Any]) -> list[float]:
-        """Return what each of the rates surely learns of a tiny subset, as a share.
-
-        It is taken from batches far apart, since neighbours of a sorted set have one answer.
-        Two standard errors are taken off: the loss may shuffle its samples, or draw its targets.
-        Nothing where the samples all have one answer: a constant knows it.
-        """
-        if not rates:
-            return []
-        few = min(_FEW_BATCHES, len(known))
-        apart = [known[i * (len(known) - 1) // max(few - 1, 1)] for i in range(few)]
-        track = Track(self.context, 1, only=subset(apart))
-        start = fmean(track.before)
-        if track.constant is not None and abs(track.constant) <= _KNOWN * abs(start):
-            return []
-        runs = [track.go(lr, _MEMORISING_STEPS) for lr in rates]
-        # What the clock has cut short has learned that much at least, and shows no limit.
-        whole = all(run.outcome != "out-of-time" for run in runs)
-        shares = [track.share_learned(run) - 2 * run.standard_error / track.whole
-                  if track.whole and run.after else track.share_learned(run) for run in runs]
-        return shares if whole or max(shares) > _HARDLY else []
 
     def _note_comparison(self, track: Track, raced: Race, look: CloserLook) -> None:
         note, found = self.context.note, look.found
