@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from auditor import registry
@@ -16,7 +17,7 @@ from auditor.config import chosen_rules
 from auditor.configform import Profile
 from auditor.errors import UsageError
 from auditor.facts import blank_report
-from auditor.fixes import RESERVE, Audited, fixes_to_try, tried
+from auditor.fixes import RESERVE, Audited, fixes_to_try, too_slow_to_try, tried
 from auditor.handmade import guarded
 from auditor.innergradients import with_inner_gradients
 from auditor.isolation import eagerly, unchanged_process
@@ -29,7 +30,8 @@ from auditor.progress import Progress
 from auditor.report import Report
 from auditor.rule import CATEGORIES, Rule
 from auditor.seeds import merged
-from auditor.session import Session, Settings
+from auditor.session import Session
+from auditor.settings import Settings
 from auditor.target import Target
 
 # Under how many seeds everything is measured.
@@ -148,19 +150,22 @@ def _audited(
 ) -> tuple[Report, Mapping[str, Candidate]]:
     """Measure under one or several seeds, judge once, and try the fixes in what time is left."""
     begin = time.monotonic()
-    kept = RESERVE if settings.trials else 0.0
-    end = begin + (1.0 - kept) * settings.budget_seconds
+    end = begin + settings.budget_seconds
+    kept = RESERVE * settings.budget_seconds if settings.trials else 0.0
     reports: list[Report] = []
     for index in range(seeds):
-        share = max(end - time.monotonic(), 0.0) / (seeds - index)
+        share = max(end - kept - time.monotonic(), 0.0) / (seeds - index)
         session = Session(target, rules, probes, replace(
             settings, seed=settings.seed + index, budget_seconds=share,
-            part=share / settings.budget_seconds if 0 < share < math.inf else 1.0))
+            part=share / settings.budget_seconds if 0 < share < math.inf else 1.0,
+            on_top=partial(_on_top, kept / (seeds - index), kept)))
         reports.append(session.observe())
+        if too_slow_to_try(session.step_seconds, kept):
+            kept = 0.0
         if session.interrupted:
             break
     report = session.judged(merged(reports))
-    left = begin + settings.budget_seconds - time.monotonic()
+    left = end - time.monotonic()
     if seeds == 1 and session.left_out and left > 0 and not session.interrupted and not (
             settings.trials and fixes_to_try(report, registry.remedies().items)):
         # What was kept for the trials of fixes is not needed.
@@ -170,4 +175,9 @@ def _audited(
         return report, {}
     audited = Audited(target, rules, probes, registry.remedies().items, settings,
                       session.step_seconds)
-    return tried(report, audited, begin + settings.budget_seconds)
+    return tried(report, audited, end)
+
+
+def _on_top(part: float, kept: float, step_seconds: float) -> float:
+    """Return a part of what is kept for the trials of fixes where no trial fits into it."""
+    return part if too_slow_to_try(step_seconds, kept) else 0.0

@@ -22,10 +22,11 @@ from auditor.progress import Progress
 from auditor.remedy import Remedy
 from auditor.report import Report
 from auditor.rule import Rule
-from auditor.session import Session, Settings
+from auditor.session import Session
+from auditor.settings import Settings
 from auditor.store import BatchStore
 from auditor.target import Target
-from auditor.tryout import Tryout
+from auditor.tryout import LEAST_STEPS, Tryout
 
 # What the probes leave of the budget for the trials.
 RESERVE = 0.2
@@ -60,6 +61,11 @@ def fixes_to_try(report: Report, remedies: Container[str]) -> int:
     """Return how many fixes of a judged report a remedy can try."""
     return sum(fix.remedy in remedies for finding in report.findings
                if is_tried(report, finding) for fix in finding.fixes)
+
+
+def too_slow_to_try(step_seconds: float, seconds: float) -> bool:
+    """Tell whether so many seconds are too few for the trial of a single fix."""
+    return LEAST_STEPS * step_seconds > seconds
 
 
 def tried(

@@ -6,15 +6,14 @@ import logging
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from auditor import batches, plan, worktime
 from auditor.errors import AuditorError, TargetError
 from auditor.facts import ModelFacts, model_facts, unjudged_report
 from auditor.heap import HEAP
 from auditor.isolation import seeded, undisturbed, warned_once
-from auditor.journal import Journal
-from auditor.judge import Limits, judge, summaries
+from auditor.judge import judge, summaries
 from auditor.modelmap import model_map
 from auditor.observation import Observation, accounted
 from auditor.probe import NotApplicable, Notebook, OutOfTime, Probe, ProbeContext
@@ -22,6 +21,7 @@ from auditor.progress import Progress
 from auditor.repeatable import doubts
 from auditor.report import Report
 from auditor.rule import Rule
+from auditor.settings import Settings
 from auditor.store import BatchStore
 from auditor.target import Target
 from auditor.trial import Bench
@@ -34,35 +34,6 @@ _SLOW_STEP = 1.0
 # What the user's code may take longer than planned before it counts as hanging: this much, or
 # this many times what it was given.
 _PATIENCE_SECONDS, _PATIENCE = 15.0, 3.0
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How an audit is run.
-
-    Attributes:
-        budget_seconds: Wall time for all probes; infinity is legal.
-        seed: Of every trial.
-        limits: Thresholds and severities that the user has set.
-        quick: Leave out the training trials.
-        trials: Try the fixes of what was found.
-        part: Of the budget that the user sets, which hints speak of.
-        workers: Most processes that try fixes at a time; None for as many as there are cores.
-        notes: Sentences for the report.
-        on_progress: Is told what happens.
-        journal: Hears what is measured as it is measured, and knows what need not be.
-    """
-
-    budget_seconds: float = 60.0
-    seed: int = 0
-    limits: Limits = field(default_factory=Limits)
-    quick: bool = False
-    trials: bool = True
-    part: float = 1.0
-    workers: int | None = None
-    notes: tuple[str, ...] = ()
-    on_progress: Callable[[Progress], None] = lambda progress: None
-    journal: Journal = field(default_factory=Journal)
 
 
 class Session:
@@ -117,6 +88,7 @@ class Session:
         """
         def whole(store: BatchStore) -> None:
             self.step_seconds = self._first_steps(store)
+            self._extend(self._settings.on_top(self.step_seconds))
             if self._first_problem is None:
                 self._doubts = doubts(
                     self._target, store, self._settings.seed, self.step_seconds)
@@ -146,6 +118,14 @@ class Session:
             if len(self._observations[name].measurements) < len(old.measurements):
                 self._keep(old, self._probes[name])
         return self._unjudged()
+
+    def _extend(self, seconds: float) -> None:
+        """Add so many seconds to the budget."""
+        settings = self._settings
+        total = settings.budget_seconds + seconds
+        if seconds > 0:
+            self._settings = replace(settings, budget_seconds=total,
+                                     part=settings.part * total / settings.budget_seconds)
 
     def _with_store(self, work: Callable[[BatchStore], None]) -> None:
         with undisturbed(), warned_once(), self._target.surroundings():

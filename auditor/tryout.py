@@ -19,6 +19,8 @@ from auditor.report import Report
 
 STEPS = 60
 _MOST_STEPS, _FEWEST_STEPS = 120, 25
+# Of the trial of one fix, beside the target as it is.
+LEAST_STEPS = 2 * SEEDS * (_FEWEST_STEPS + looks_in_steps())
 # Where steps are cheap the runs are longer than usual, as long as all of them stay below this.
 _CHEAP_SECONDS = 6.0
 # When no fix shows anything, longer runs may; they get this part of the time that is left.

@@ -11,7 +11,8 @@ from tables import mlp, table
 
 from auditor.observation import Quantity
 from auditor.probe import Cost, NotApplicable, OutOfTime, ProbeContext
-from auditor.session import Session, Settings
+from auditor.session import Session
+from auditor.settings import Settings
 
 BUDGET = 6.0
 _RULES = [rule("a", "x > 0", for_each="run"), rule("b", "y > 0", for_each="run")]
