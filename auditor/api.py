@@ -166,9 +166,10 @@ def _audited(
             break
     report = session.judged(merged(reports))
     left = end - time.monotonic()
-    if seeds == 1 and session.left_out and left > 0 and not session.interrupted and not (
-            settings.trials and fixes_to_try(report, registry.remedies().items)):
-        # What was kept for the trials of fixes is not needed.
+    tries = (settings.trials and fixes_to_try(report, registry.remedies().items)
+             and not too_slow_to_try(session.step_seconds, left))
+    if seeds == 1 and session.left_out and left > 0 and not session.interrupted and not tries:
+        # What was kept for the trials of fixes is not needed, or not enough.
         report = session.judged(session.observe_the_rest(left))
     settings.journal.judged(report)
     if session.interrupted or not settings.trials:

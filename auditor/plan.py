@@ -122,6 +122,11 @@ def budget_for(now: Planned, seconds_left: float, budget_seconds: float, part: f
     return math.ceil((budget_seconds + missing + now.expected) / part)
 
 
+def seconds_needed(now: Planned) -> float:
+    """Return the seconds that a probe needs to say anything."""
+    return _MINIMUM_MARGIN * now.minimum
+
+
 def share_of_time(
     now: Planned, later: Sequence[Planned], seconds_left: float, budget_seconds: float,
 ) -> float:
@@ -138,7 +143,7 @@ def share_of_time(
     """
     if math.isinf(seconds_left):
         return seconds_left
-    minimum = _MINIMUM_MARGIN * now.minimum
+    minimum = seconds_needed(now)
     if now.probe.cost.long:
         total = now.expected + sum(max(p.usual, p.minimum) for p in later)
         fair = seconds_left * now.expected / total if total > 0 else seconds_left
@@ -155,6 +160,6 @@ def share_of_time(
 def _reserved(later: Sequence[Planned], seconds_left: float, budget_seconds: float) -> float:
     """Return the seconds to be left to the trials: a part of the budget, or what is enough."""
     possible = [p for p in later
-                if p.probe.cost.long and _MINIMUM_MARGIN * p.minimum <= seconds_left]
+                if p.probe.cost.long and seconds_needed(p) <= seconds_left]
     enough = _MINIMUM_MARGIN * max((p.enough for p in possible), default=0.0)
     return max(_FOR_TRIALS * budget_seconds, min(enough, _MOST_FOR_TRIALS * seconds_left))

@@ -21,7 +21,7 @@ from auditor.progress import Progress
 from auditor.repeatable import doubts
 from auditor.report import Report
 from auditor.rule import Rule
-from auditor.settings import Settings
+from auditor.settings import Settings, nothing_on_top
 from auditor.store import BatchStore
 from auditor.target import Target
 from auditor.trial import Bench
@@ -88,7 +88,6 @@ class Session:
         """
         def whole(store: BatchStore) -> None:
             self.step_seconds = self._first_steps(store)
-            self._extend(self._settings.on_top(self.step_seconds))
             if self._first_problem is None:
                 self._doubts = doubts(
                     self._target, store, self._settings.seed, self.step_seconds)
@@ -118,14 +117,6 @@ class Session:
             if len(self._observations[name].measurements) < len(old.measurements):
                 self._keep(old, self._probes[name])
         return self._unjudged()
-
-    def _extend(self, seconds: float) -> None:
-        """Add so many seconds to the budget."""
-        settings = self._settings
-        total = settings.budget_seconds + seconds
-        if seconds > 0:
-            self._settings = replace(settings, budget_seconds=total,
-                                     part=settings.part * total / settings.budget_seconds)
 
     def _with_store(self, work: Callable[[BatchStore], None]) -> None:
         with undisturbed(), warned_once(), self._target.surroundings():
@@ -189,6 +180,8 @@ class Session:
             self._tell("plan", plan.forecast(planned, step_seconds, self._seconds_left()), 0, 0)
         for position, now in enumerate(planned):
             left = self._seconds_left()
+            if left < plan.seconds_needed(now):
+                left += self._taken_on_top()
             self._tell(now.probe.name, now.probe.says, position, len(planned))
             if now.probe.name in self._known:
                 self._observations[now.probe.name] = self._known[now.probe.name]
@@ -200,6 +193,17 @@ class Session:
                 now, planned[position + 1:], left, self._settings.budget_seconds
             )
             self._observe(now.probe, store, step_seconds, time.monotonic() + allowed)
+
+    def _taken_on_top(self) -> float:
+        """Return the seconds that are added to the budget; not twice."""
+        settings = self._settings
+        seconds = settings.on_top(self.step_seconds)
+        if seconds > 0:
+            total = settings.budget_seconds + seconds
+            self._settings = replace(
+                settings, budget_seconds=total, on_top=nothing_on_top,
+                part=settings.part * total / settings.budget_seconds)
+        return seconds
 
     def _waiting(self) -> list[type[Probe]]:
         """Return the probes that are to run and have no observation yet, in their order."""

@@ -10,6 +10,11 @@ from auditor.judge import Limits
 from auditor.progress import Progress
 
 
+def nothing_on_top(step_seconds: float) -> float:
+    """Return no seconds."""
+    return 0.0
+
+
 @dataclass(frozen=True)
 class Settings:
     """How an audit is run.
@@ -21,7 +26,8 @@ class Settings:
         quick: Leave out the training trials.
         trials: Try the fixes of what was found.
         part: Of the budget that the user sets, which hints speak of.
-        on_top: Gives the seconds to be added to the budget, from those of a training step.
+        on_top: Gives the seconds that may be added to the budget for a probe that has too few,
+            from those of a training step.
         workers: Most processes that try fixes at a time; None for as many as there are cores.
         notes: Sentences for the report.
         on_progress: Is told what happens.
@@ -34,7 +40,7 @@ class Settings:
     quick: bool = False
     trials: bool = True
     part: float = 1.0
-    on_top: Callable[[float], float] = lambda step_seconds: 0.0
+    on_top: Callable[[float], float] = nothing_on_top
     workers: int | None = None
     notes: tuple[str, ...] = ()
     on_progress: Callable[[Progress], None] = lambda progress: None

@@ -24,6 +24,9 @@ _KILLED = 0.25
 # One trial is enough where it learned this little of it, with and without a warm-up, at a rate that
 # is far above: of 109 healthy set-ups one has such a rate, and learns.
 _NOTHING = 0.9
+# So far above a rate that learns, and this far beyond what the sweep bears, no warm-up helps: the
+# sweep is one itself.
+_OUT_OF_REACH, _BEYOND = 100.0, 2.0
 # Below, it has to be this far: conservative rates learn little in a short trial.
 _FAR_BELOW = 0.002
 # A loss that first rises by more than what could be learned may do with a warm-up. Healthy set-ups
@@ -73,6 +76,7 @@ def decide(
 
 def closer_look(
     context: ProbeContext, track: Track, raced: Race, plan: Plan, purse: Purse, epoch: int,
+    bearable: float,
 ) -> CloserLook:
     """Compare the user's rate with the best one, on further seeds if there is a reason.
 
@@ -86,6 +90,7 @@ def closer_look(
         plan: Steps of a run.
         purse: What is left.
         epoch: Steps of an epoch.
+        bearable: The largest rate at which the loss of the sweep was below its start.
     """
     look = CloserLook(_first_pair(context, track, raced))
     lost = raced.user.outcome == "diverged" or raced.user.loss > _LOST * track.unbearable
@@ -117,7 +122,8 @@ def closer_look(
             return look
     tracks = min(_TRACKS_ABOVE if above else _TRACKS_BELOW, purse.left // (2 * plan.length))
     compare(context, raced.best.lr, plan.length, look.found, tracks)
-    if not (tried and (len(look.found.gaps) > 1 or _is_hopeless(look.found, raced))):
+    is_told = tried and (len(look.found.gaps) > 1 or _is_hopeless(look.found, raced))
+    if not (is_told or _is_out_of_reach(look.found, raced, bearable)):
         look.missing = "the rates could not be compared on further seeds within the steps and time"
     return look
 
@@ -188,6 +194,11 @@ def _is_hopeless(found: Comparison, raced: Race) -> bool:
         return True
     warm = found.warm_gaps
     return _ratio(raced) >= _FAR_APART and bool(warm) and warm[0] >= _NOTHING
+
+
+def _is_out_of_reach(found: Comparison, raced: Race, bearable: float) -> bool:
+    return (found.gaps[0] >= _NOTHING and _ratio(raced) >= _OUT_OF_REACH
+            and raced.user.lr >= _BEYOND * bearable)
 
 
 def _reserved(found: Comparison, raced: Race, plan: Plan) -> int:

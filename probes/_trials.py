@@ -64,6 +64,8 @@ def compare(
 ) -> None:
     """Run both rates on further tracks: other initial weights, another order of the batches."""
     for number in range(1, tracks + 1):
+        if context.seconds_left() <= 0:
+            return
         track = Track(context, steps, number=number)
         user, suggested = track.go(track.user_lr, steps), track.go(suggested_lr, steps)
         if "out-of-time" in (user.outcome, suggested.outcome):

@@ -95,7 +95,8 @@ class _Look:
         if any(run.outcome == "out-of-time" for run in raced.finalists):
             raise OutOfTime("the race between the rates could not be finished")
         decide(self.context, track, raced, self.plan, purse)
-        look = closer_look(self.context, track, raced, self.plan, purse, self._epoch_steps())
+        look = closer_look(self.context, track, raced, self.plan, purse, self._epoch_steps(),
+                           bearable=swept.stable()[1])
         self._note_rates(track, swept, raced)
         self._note_descent(track, swept, raced, purse)
         self._note_comparison(track, raced, look)
@@ -202,7 +203,7 @@ class _Look:
         if len(user.losses) < _SHORTEST:
             note.missed(_TOO_SHORT.format(len(user.losses)), *ENDING)
             return
-        if not purse.holds(LOOK):
+        if not purse.holds(LOOK) or self.context.seconds_left() < LOOK * self.context.step_seconds:
             note.missed("the steps were spent on comparing the rates", *ENDING)
             return
         last = ending(track, user)

@@ -9,6 +9,7 @@ from builders import target
 from sample_rules import rule
 from tables import mlp, table
 
+from auditor.fixes import too_slow_to_try
 from auditor.observation import Quantity
 from auditor.probe import Cost, NotApplicable, OutOfTime, ProbeContext
 from auditor.session import Session
@@ -85,10 +86,10 @@ class Sometimes(Late):
         context.note.measure("y", 1.0)
 
 
-def session_of(*probes: Any, budget: float = 60.0) -> Session:
+def session_of(*probes: Any, budget: float = 60.0, **settings: Any) -> Session:
     Greedy.runs.clear()
     return Session(target(mlp, *table()), _RULES, {probe.name: probe for probe in probes},
-                   Settings(budget_seconds=budget))
+                   Settings(budget_seconds=budget, **settings))
 
 
 def test_what_was_measured_is_not_lost_when_the_probe_is_asked_again() -> None:
@@ -123,3 +124,21 @@ def test_what_had_no_time_is_measured_when_there_is_more_and_nothing_else_again(
     assert "run with --budget" in first.verdicts["b"].reason
     assert {whole.verdicts[name].verdict for name in "ab"} == {"fired"}
     assert Greedy.runs == ["greedy", "late"]
+
+
+def test_what_comes_on_top_is_taken_once_when_a_probe_has_too_little_time() -> None:
+    timed: list[float] = []
+
+    def on_top(step_seconds: float) -> float:
+        timed.append(step_seconds)
+        return 60.0
+
+    session = session_of(Greedy, Late, Reader, budget=BUDGET, on_top=on_top)
+    session.observe()
+
+    assert session.left_out == [] and len(timed) == 1 and timed[0] > 0
+
+
+def test_time_for_trials_is_too_short_below_the_trial_of_one_fix() -> None:
+    assert too_slow_to_try(0.4, 18.0)
+    assert not too_slow_to_try(0.01, 12.0)

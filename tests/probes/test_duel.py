@@ -19,6 +19,7 @@ probe = import_module("auditor.probes.learning_rate")
 LearningRate = probe.LearningRate
 sweeps = import_module("auditor.probes._sweep")
 plans = import_module("auditor.probes._rate_plan")
+closer = import_module("auditor.probes._closer_look")
 
 
 def duel(
@@ -80,6 +81,22 @@ def test_a_rate_far_too_high_is_behind_on_every_seed(seed: int) -> None:
     assert number(seen, "lr_trials") == 2
     assert seen.value("warmup_tried") is True
     assert seen.steps <= plans.ENOUGH
+
+
+@pytest.mark.parametrize(("lr", "known"), [(1e3, True), (10.0, False)])
+def test_a_rate_beyond_the_reach_of_a_warm_up_needs_none(
+    lr: float, known: bool, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Steps turn out to be slower: the warm-up is not finished.
+    monkeypatch.setattr(closer, "warm_up", lambda *given: False)
+    monkeypatch.setattr(closer, "compare", lambda *given: None)
+
+    seen = duel(lr)
+
+    assert ("lr_gap_least" not in seen.missed) is known
+    if known:
+        assert number(seen, "lr_gap_least") > 0.9
+        assert number(seen, "lr_trials") == 1
 
 
 @pytest.mark.parametrize("seed", [0, 1])
