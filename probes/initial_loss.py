@@ -20,11 +20,15 @@ from auditor.trial import Bench
 
 from ._constant import constant_loss
 from ._losses import SeenLoss, watch_losses
+from ._margin import has_margin
 
 _BATCHES = 2
 _INITIALISATIONS = 4
 # Further initialisations are only made while the ratio is farther from one than this factor.
-_NEAR = math.log(1.5)
+_FAR = 1.5
+_NEAR = math.log(_FAR)
+_MARGIN = ("the true class's logit is lowered by a margin (margin softmax): where the loss starts "
+           "is set by the margin and the scale")
 # Of the targets' own spread: less is rounding, or a small part of them.
 _OTHERS = 0.1
 _COMPARED = (
@@ -120,6 +124,9 @@ def _start(context: ProbeContext, stored: Sequence[Any], seed: int) -> _Start:
             calls = _main_calls(seen, len(stored))
             losses = [value for call in calls if (value := task.value(call)) is not None]
             reference = _reference(calls)
+            far = bool(losses and reference) and statistics.fmean(losses) > _FAR * (reference or 0)
+            if far and has_margin(bench, stored, calls, context.seed):
+                raise NotApplicable(_MARGIN)
         else:
             calls, reference = [], constant_loss(bench, stored, seed)
             losses = [float(bench.loss(batches.private(batch)).loss.detach()) for batch in stored]
