@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
 
 from auditor.probe import ProbeContext
 
-from ._race import finish
+from ._race import Race, finish
 from ._subset import subset
 from ._track import Run, Track
 
@@ -18,53 +19,116 @@ BY_HEART, _LONGER = 60, 240
 HARDLY_ANY = 0.06
 # On its way: the last steps lie below those before them by this part of that loss.
 _LAST, _ON_ITS_WAY = 15, 0.01
+# The last rate that is tried, relative to the winner of the race.
+_LOWER = 1 / 16
+# So far above one that learns, a rate that does not is the fault.
+_FAR_APART = 5.0
 # So many give a few samples of rare classes, too; where they have one answer all the same, the loss
 # of the best constant is this part of that at the start, or less.
 _FEW_BATCHES, _KNOWN = 4, 1e-3
 
 
-def learned_by_heart(
-    context: ProbeContext, rates: Sequence[float], known: Sequence[Any],
-) -> list[float]:
-    """Return what each of the rates surely learns of a tiny subset, as a share.
+@dataclass
+class ByHeart:
+    """What was learned of a tiny subset, at several rates.
 
-    It is taken from batches far apart, since neighbours of a sorted set have one answer. Two
-    standard errors are taken off: the loss may shuffle its samples, or draw its targets. Where
+    Attributes:
+        track: Of the runs.
+        runs: One for each rate.
+    """
+
+    track: Track
+    runs: list[Run]
+
+    @property
+    def learned(self) -> float:
+        """What the best of them surely learned, as a share."""
+        return max(self._surely(run) for run in self.runs)
+
+    @property
+    def tells(self) -> bool:
+        """Whether something was learned, or all had the time to."""
+        # What the clock has cut short has learned that much at least, and shows no limit.
+        whole = all(run.outcome != "out-of-time" for run in self.runs)
+        return whole or self.learned > HARDLY_ANY
+
+    def overrules(self, raced: Race) -> bool:
+        """Tell whether these runs say more of the rates than a race in which none learned.
+
+        While nothing but the best constant is learned, rates win that are too high for all else.
+        They do where the winner learns nothing by heart, or the user's rate nothing far above one
+        that learns.
+        """
+        own = {run.lr: self._surely(run) for run in self.runs}
+        if not self.learned > HARDLY_ANY or raced.user.lr not in own:
+            return False
+        best = max(own, key=lambda lr: own[lr])
+        is_far_above = raced.user.lr >= _FAR_APART * best and own[raced.user.lr] <= HARDLY_ANY
+        return is_far_above or own.get(raced.best.lr, 1.0) <= HARDLY_ANY
+
+    def race(self, user_lr: float) -> Race:
+        """Return the runs as a race; the winner and the user's run go equally far."""
+        track = self.track
+        best = max(self.runs, key=self._surely)
+        reach = max(len(run.losses) for run in self.runs if run is best or run.lr == user_lr)
+        runs = [finish(track, run, reach) if run is best or run.lr == user_lr else run
+                for run in sorted(self.runs, key=lambda run: run.lr)]
+        user = next(run for run in runs if run.lr == user_lr)
+        return Race(runs, user, track.reference, track.whole)
+
+    def try_each(self, rates: Sequence[float]) -> None:
+        """Take a run for each rate; if none learns, those on their way go on."""
+        runs = [self.track.go(lr, BY_HEART) for lr in rates]
+        if all(self._surely(run) <= HARDLY_ANY for run in runs):
+            runs = [finish(self.track, run, _LONGER) if self._is_on_its_way(run) else run
+                    for run in runs]
+        self.runs += runs
+
+    def _surely(self, run: Run) -> float:
+        """Return what a run learned, less two standard errors.
+
+        The loss may shuffle its samples, or draw its targets.
+        """
+        learned = self.track.share_learned(run)
+        if not (self.track.whole and run.after):
+            return learned
+        return learned - 2 * run.standard_error / self.track.whole
+
+    def _is_on_its_way(self, run: Run) -> bool:
+        before, last = run.losses[-2 * _LAST:-_LAST], run.losses[-_LAST:]
+        return bool(before) and fmean(before) - fmean(last) > _ON_ITS_WAY * self.track.whole
+
+
+def by_heart(
+    context: ProbeContext, rates: Sequence[float], winner: float, known: Sequence[Any],
+) -> ByHeart | None:
+    """Let several rates learn a tiny subset.
+
+    It is taken from batches far apart, since neighbours of a sorted set have one answer. Where
     every step draws others (masked words) the loss stands at the best constant for a while, before
     the samples are told apart: what was still on its way down there goes on.
-
-    Nothing where the samples all have one answer, since a constant knows it, or where the time was
-    over before anything was learned.
 
     Args:
         context: Of the probe.
         rates: To try.
+        winner: Of the race; a rate below it is tried where none of these learns.
         known: Stored batches.
+
+    Returns:
+        None where the samples all have one answer, since a constant knows it, and where the time
+        is over.
     """
     if not rates or context.seconds_left() <= 0:
-        return []
+        return None
     few = min(_FEW_BATCHES, len(known))
     apart = [known[i * (len(known) - 1) // max(few - 1, 1)] for i in range(few)]
     track = Track(context, 1, only=subset(apart))
     start = fmean(track.before)
     if track.constant is not None and abs(track.constant) <= _KNOWN * abs(start):
-        return []
-    runs = [track.go(lr, BY_HEART) for lr in rates]
-    if max(_surely_learned(track, run) for run in runs) <= HARDLY_ANY:
-        runs = [finish(track, run, _LONGER) if _is_on_its_way(track, run) else run
-                for run in runs]
-    # What the clock has cut short has learned that much at least, and shows no limit.
-    whole = all(run.outcome != "out-of-time" for run in runs)
-    shares = [_surely_learned(track, run) for run in runs]
-    return shares if whole or max(shares) > HARDLY_ANY else []
-
-
-def _surely_learned(track: Track, run: Run) -> float:
-    if not (track.whole and run.after):
-        return track.share_learned(run)
-    return track.share_learned(run) - 2 * run.standard_error / track.whole
-
-
-def _is_on_its_way(track: Track, run: Run) -> bool:
-    before, last = run.losses[-2 * _LAST:-_LAST], run.losses[-_LAST:]
-    return bool(before) and fmean(before) - fmean(last) > _ON_ITS_WAY * track.whole
+        return None
+    found = ByHeart(track, [])
+    found.try_each(rates)
+    low = _LOWER * winner
+    if found.learned <= HARDLY_ANY and found.tells and low > 0:
+        found.try_each([low])
+    return found

@@ -128,6 +128,24 @@ def closer_look(
     return look
 
 
+def look_by_heart(track: Track, raced: Race, before: CloserLook, steps: int) -> CloserLook:
+    """Compare the runs of a tiny subset, the user's with a warm-up too where its rate is far above.
+
+    Args:
+        track: Of the subset.
+        raced: The runs.
+        before: The look at the race, which tells what an epoch at the user's rate learns.
+        steps: Of a run.
+    """
+    look = CloserLook(Comparison([], [], [], [], []), before.progress, before.missing)
+    look.found.add(track, raced.user, raced.best)
+    look.found.jolt = track.jolt(raced.user)
+    if _ratio(raced) >= _FAR_APART:
+        tried = warm_up(track, raced.best, steps, look.found)
+        look.missing = "" if tried else "there was no time to try your rate with a warm-up"
+    return look
+
+
 def _looks_at_an_epoch(
     context: ProbeContext, look: CloserLook, track: Track, raced: Race, plan: Plan, purse: Purse,
     epoch: int,

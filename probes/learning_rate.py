@@ -14,8 +14,8 @@ from auditor.observation import Series
 from auditor.probe import Cost, OutOfTime, ProbeContext
 from auditor.usercode import user_code
 
-from ._by_heart import BY_HEART, HARDLY_ANY, learned_by_heart
-from ._closer_look import CloserLook, closer_look, decide
+from ._by_heart import BY_HEART, HARDLY_ANY, ByHeart, by_heart
+from ._closer_look import CloserLook, closer_look, decide, look_by_heart
 from ._duel import duel
 from ._race import BARELY, Race, race
 from ._rate_plan import ENOUGH, MINIMUM, STANDARD, Plan, Purse, plan_for, refitted
@@ -33,6 +33,8 @@ _NOT_KNOWN = ("little was learned, and there was no time to see whether a handfu
               "learned by heart, or they all have one answer")
 _DUEL = ("The time sufficed to compare the learning rate with one other, not to look for the best "
          "one.")
+_OVERRULED = ("No rate got below the best constant answer in a short trial; the rates are compared "
+              "by what they learn of a handful of samples by heart.")
 # Runs of fine-tuning and of small data sets go on for many epochs.
 _LEAST_EPOCH = 2000
 _PRETRAINED_EPOCH = 10_000
@@ -97,10 +99,15 @@ class _Look:
         decide(self.context, track, raced, self.plan, purse)
         look = closer_look(self.context, track, raced, self.plan, purse, self._epoch_steps(),
                            bearable=swept.stable()[1])
-        self._note_rates(track, swept, raced)
-        self._note_descent(track, swept, raced, purse)
-        self._note_comparison(track, raced, look)
+        heart = self._by_heart(track, swept, raced, purse)
+        self._note_descent(track, swept, raced, heart)
         self._note_ending(track, raced.user, purse)
+        if heart is not None and heart.overrules(raced):
+            note.note(_OVERRULED)
+            track, raced = heart.track, heart.race(raced.user.lr)
+            look = look_by_heart(track, raced, look, BY_HEART)
+        self._note_rates(track, swept, raced)
+        self._note_comparison(track, raced, look)
         for run, name in ((raced.user, "lr_trial_user"), (raced.best, "lr_trial_suggested")):
             note.series(_curve(name, f"learning rate {run.lr:.2g}", run))
         for run in [*raced.further, *(run for run in raced.finalists
@@ -132,18 +139,28 @@ class _Look:
         """Return the part of the winning rate to suggest; all of it where little is learned yet."""
         return self.plan.caution if track.share_learned(raced.lowest) >= BARELY else 1.0
 
-    def _note_descent(self, track: Track, swept: Sweep, raced: Race, purse: Purse) -> None:
+    def _by_heart(
+        self, track: Track, swept: Sweep, raced: Race, purse: Purse,
+    ) -> ByHeart | None:
+        """Let some rates learn a handful of samples, where no rate learned more in the race."""
+        if track.share_learned(raced.lowest) > HARDLY_ANY:
+            return None
+        # Asked in any case: where nothing is learned, all else has used up the steps.
+        affordable = max(purse.left // BY_HEART, _MEMORISING_RATES)
+        rates = self._rates_to_memorise(swept, raced)[:affordable]
+        return by_heart(self.context, rates, raced.best.lr, track.train)
+
+    def _note_descent(
+        self, track: Track, swept: Sweep, raced: Race, heart: ByHeart | None,
+    ) -> None:
         """Measure whether any rate at all beats the best constant prediction."""
         note = self.context.note
         learned = track.share_learned(raced.lowest)
-        asked = learned > HARDLY_ANY
-        if not asked:
-            # Asked in any case: where nothing is learned, all else has used up the steps.
-            affordable = max(purse.left // BY_HEART, _MEMORISING_RATES)
-            rates = self._rates_to_memorise(swept, raced)[:affordable]
-            memorised = learned_by_heart(self.context, rates, track.train)
-            learned, asked = max([learned, *memorised]), bool(memorised)
-        if learned > HARDLY_ANY or (asked and self.plan.length >= _SHORTEST):
+        known = learned > HARDLY_ANY
+        if heart is not None and heart.tells:
+            learned = max(learned, heart.learned)
+            known = learned > HARDLY_ANY or self.plan.length >= _SHORTEST
+        if known:
             note.measure("best_descent", max(learned, 0.0))
         else:
             is_short = self.plan.length < _SHORTEST

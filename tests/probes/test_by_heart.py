@@ -1,12 +1,14 @@
-"""Whether a handful of samples can be learned by heart, where that begins late."""
+"""Rates where no short trial gets below the best constant: what they learn by heart."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import pytest
 import torch
 from builders import part_of_probes, target
+from rate_cases import blobs, mlp
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -15,7 +17,8 @@ from auditor.probe import Notebook, ProbeContext
 from auditor.store import BatchStore
 from auditor.target import WithTrainingStep
 
-by_heart = part_of_probes("_by_heart")
+hearts, races, looks, tracks = map(
+    part_of_probes, ("_by_heart", "_race", "_closer_look", "_track"))
 MASK, WORDS, LENGTH = 12, 13, 16
 
 
@@ -48,28 +51,80 @@ def answers_of_others(model: nn.Module, batch: Any) -> Tensor:
         model(x.masked_fill(hidden, MASK))[hidden], words[torch.randperm(len(words))])
 
 
-def learned(step: Callable[[nn.Module, Any], Tensor]) -> tuple[float, int]:
-    """Return the share that is learned, and the steps that it took."""
+def by_heart(
+    step: Callable[[nn.Module, Any], Tensor], rates: Sequence[float], winner: float = 4e-3,
+) -> tuple[Any, int]:
+    """Return what is learned by heart, and the steps that it took."""
     drawn = torch.Generator().manual_seed(0)
     x = torch.randint(MASK, (320, LENGTH), generator=drawn)
     audited = target(Words, x, torch.zeros(len(x)), compute=WithTrainingStep(step))
     store, note = BatchStore(audited, 0), Notebook("learning_rate", ())
     context = ProbeContext(target=audited, batches=store, note=note, seed=0)
     with seeded(0):
-        (share,) = by_heart.learned_by_heart(context, [4e-3], store.train(10))
+        found = hearts.by_heart(context, rates, winner, store.train(10))
     store.close()
-    return share, note.steps
+    return found, note.steps
+
+
+def race(*rates: float, user: float) -> Any:
+    """Return a race that the last of these rates has won."""
+    runs = [tracks.Run(lr, [3.0, 2.5], "finished", (2.5 - 0.01 * i,)) for i, lr in enumerate(rates)]
+    return races.Race(runs, next(run for run in runs if run.lr == user), 2.5, 2.5)
 
 
 def test_words_that_every_step_hides_anew_are_learned_after_the_best_constant() -> None:
-    share, steps = learned(masked_words)
+    found, steps = by_heart(masked_words, [4e-3])
 
-    assert share > by_heart.HARDLY_ANY
-    assert steps > by_heart.BY_HEART
+    assert found.tells and found.learned > hearts.HARDLY_ANY
+    assert steps > hearts.BY_HEART
 
 
-def test_a_run_that_stands_at_the_best_constant_is_over() -> None:
-    share, steps = learned(answers_of_others)
+def test_answers_of_others_are_learned_by_heart_at_no_rate() -> None:
+    found, steps = by_heart(answers_of_others, [4e-3])
 
-    assert share < 0.01
-    assert steps == by_heart.BY_HEART
+    assert found.tells and found.learned < 0.01
+    assert len(found.runs) == 2 and steps >= 2 * hearts.BY_HEART
+
+
+def test_a_rate_that_learns_nothing_by_heart_far_above_one_that_does_is_overruled() -> None:
+    found, _ = by_heart(masked_words, [0.5], winner=0.064)
+
+    assert found.overrules(race(0.5, 0.064, user=0.5))
+    raced = found.race(0.5)
+    assert raced.best.lr == pytest.approx(4e-3)
+    assert len(raced.best.losses) == len(raced.user.losses)
+    look = looks.look_by_heart(found.track, raced, looks.CloserLook(None), hearts.BY_HEART)
+    assert min(look.found.gaps) > 0.9 and min(look.found.warm_gaps) > 0.9
+    assert not look.missing
+
+
+def test_a_winner_that_learns_nothing_by_heart_is_not_suggested() -> None:
+    found, _ = by_heart(masked_words, [0.5, 4e-3], winner=0.5)
+
+    assert found.overrules(race(4e-3, 0.5, user=4e-3))
+    assert found.race(4e-3).best.lr == 4e-3
+
+
+def test_a_race_stands_where_its_winner_and_the_users_rate_learn_by_heart() -> None:
+    found, _ = by_heart(masked_words, [4e-3])
+
+    assert not found.overrules(race(2e-3, 4e-3, user=4e-3))
+
+
+@pytest.mark.parametrize(("user", "better", "gap"), [
+    (1.5, 1.01, 1.0), (1.1, 1.01, 0.0), (1.5, 1.2, 0.0), (1.5, 0.5, 2.0),
+])
+def test_beside_a_run_at_the_best_constant_one_far_above_it_is_behind(
+    user: float, better: float, gap: float,
+) -> None:
+    audited = target(mlp, *blobs())
+    store = BatchStore(audited, 0)
+    with seeded(0):
+        track = tracks.Track(ProbeContext(
+            target=audited, batches=store, note=Notebook("learning_rate", ())), 4)
+    store.close()
+
+    ended = [tracks.Run(0.1, [], "finished", (part * track.constant,)) for part in (user, better)]
+
+    assert track.constant < track.before[0]
+    assert track.gap(*ended) == pytest.approx(gap)
