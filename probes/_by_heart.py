@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -77,12 +77,13 @@ class ByHeart:
         return Race(runs, user, track.reference, track.whole)
 
     def try_each(self, rates: Sequence[float]) -> None:
-        """Take a run for each rate; if none learns, those on their way go on."""
-        runs = [self.track.go(lr, BY_HEART) for lr in rates]
-        if all(self._surely(run) <= HARDLY_ANY for run in runs):
-            runs = [finish(self.track, run, _LONGER) if self._is_on_its_way(run) else run
-                    for run in runs]
-        self.runs += runs
+        """Take a run for each rate."""
+        self.runs += [self.track.go(lr, BY_HEART) for lr in rates]
+
+    def go_on(self, steps: int, rates: Container[float]) -> None:
+        """Let the runs at these rates that are still on their way go on, up to so many steps."""
+        self.runs = [finish(self.track, run, steps)
+                     if run.lr in rates and self._is_on_its_way(run) else run for run in self.runs]
 
     def _surely(self, run: Run) -> float:
         """Return what a run learned, less two standard errors.
@@ -100,7 +101,8 @@ class ByHeart:
 
 
 def by_heart(
-    context: ProbeContext, rates: Sequence[float], winner: float, known: Sequence[Any],
+    context: ProbeContext, rates: Sequence[float], user_lr: float, winner: float,
+    known: Sequence[Any],
 ) -> ByHeart | None:
     """Let several rates learn a tiny subset.
 
@@ -111,6 +113,7 @@ def by_heart(
     Args:
         context: Of the probe.
         rates: To try.
+        user_lr: One of them, if it is above zero.
         winner: Of the race; a rate below it is tried where none of these learns.
         known: Stored batches.
 
@@ -131,4 +134,8 @@ def by_heart(
     low = _LOWER * winner
     if found.learned <= HARDLY_ANY and found.tells and low > 0:
         found.try_each([low])
+        if found.learned > HARDLY_ANY:
+            found.go_on(2 * BY_HEART, {user_lr})
+        else:
+            found.go_on(_LONGER, {*rates, low})
     return found

@@ -148,7 +148,7 @@ class _Look:
         # Asked in any case: where nothing is learned, all else has used up the steps.
         affordable = max(purse.left // BY_HEART, _MEMORISING_RATES)
         rates = self._rates_to_memorise(swept, raced)[:affordable]
-        return by_heart(self.context, rates, raced.best.lr, track.train)
+        return by_heart(self.context, rates, track.user_lr, raced.best.lr, track.train)
 
     def _note_descent(
         self, track: Track, swept: Sweep, raced: Race, heart: ByHeart | None,
@@ -170,7 +170,7 @@ class _Look:
         note.measure("sweep_descent", swept.descent, spread=swept.noise)
 
     def _rates_to_memorise(self, swept: Sweep, raced: Race) -> list[float]:
-        rates = (swept.rates[swept.best] / 4, raced.user.lr, raced.best.lr)
+        rates = (raced.user.lr, raced.best.lr, swept.rates[swept.best] / 4)
         return [lr for lr in dict.fromkeys(rates) if lr > 0]
 
     def _note_comparison(self, track: Track, raced: Race, look: CloserLook) -> None:

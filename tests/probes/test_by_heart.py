@@ -61,7 +61,7 @@ def by_heart(
     store, note = BatchStore(audited, 0), Notebook("learning_rate", ())
     context = ProbeContext(target=audited, batches=store, note=note, seed=0)
     with seeded(0):
-        found = hearts.by_heart(context, rates, winner, store.train(10))
+        found = hearts.by_heart(context, rates, rates[0], winner, store.train(10))
     store.close()
     return found, note.steps
 
