@@ -9,7 +9,7 @@ from typing import Any
 
 from auditor.probe import ProbeContext
 
-from ._race import Race, finish
+from ._race import BARELY, Race, finish
 from ._subset import subset
 from ._track import Run, Track
 
@@ -114,7 +114,7 @@ def by_heart(
         context: Of the probe.
         rates: To try.
         user_lr: One of them, if it is above zero.
-        winner: Of the race; a rate below it is tried where none of these learns.
+        winner: Of the race; a rate below it is tried where these learn little or nothing.
         known: Stored batches.
 
     Returns:
@@ -132,7 +132,7 @@ def by_heart(
     found = ByHeart(track, [])
     found.try_each(rates)
     low = _LOWER * winner
-    if found.learned <= HARDLY_ANY and found.tells and low > 0:
+    if found.learned <= BARELY and found.tells and low > 0:
         found.try_each([low])
         if found.learned > HARDLY_ANY:
             found.go_on(2 * BY_HEART, {user_lr})

@@ -33,8 +33,9 @@ _SAME = 1e-3
 # A loss that ends above its start by this part, or by twice the spread over batches, has blown up.
 _CLEARLY = 0.1
 _SPREADS = 10
-# As near the best constant as this part of it is there; farther above than that is far.
-_AT, _FAR_ABOVE = 0.05, 0.25
+# As near the best constant as this part of it is there; farther above than that is away from it. A
+# run with this part of the way still to go has hardly begun.
+_AT, _AWAY, _STILL_TO_GO = 0.05, 0.1, 0.67
 _MOST_VALUES = 20_000_000
 
 
@@ -129,9 +130,9 @@ class Track:
 
         0 is as good, 1 is nothing learned (beyond the best constant), more is worse than that. A
         diverged run counts as not having moved. Where the better one learned nothing either it is
-        0, but 1 for a run that is lost beside one that is not, or stands far above the best
-        constant that the other one has got to; a loss may well rise while all is well (targets that
-        the model makes itself).
+        0, but 1 for a run that is lost beside one that is not, or has hardly come nearer to the
+        best constant that the other one has got to; a loss may well rise while all is well (targets
+        that the model makes itself).
         """
         learned = self.reference - better.loss
         if not math.isfinite(learned) or learned <= 0:
@@ -141,9 +142,10 @@ class Track:
         return (ended - better.loss) / learned
 
     def _is_short_of_the_constant(self, run: Run, better: Run) -> bool:
-        """Tell whether a run stays far above the best constant, and the other one is there."""
-        return self.constant is not None and (
-            self.share_learned(better) > -_AT and self.share_learned(run) < -_FAR_ABOVE)
+        """Tell whether a run has hardly begun on the way to the best constant; the other is there."""
+        way = fmean(self.before) - self.reference
+        return (way > _AWAY * self.whole and self.share_learned(better) > -_AT
+                and run.loss - self.reference > _STILL_TO_GO * way)
 
     def _is_lost(self, run: Run) -> bool:
         return run.outcome == "diverged" or run.loss > self.unbearable

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -111,20 +112,27 @@ def test_a_race_stands_where_its_winner_and_the_users_rate_learn_by_heart() -> N
     assert not found.overrules(race(2e-3, 4e-3, user=4e-3))
 
 
-@pytest.mark.parametrize(("user", "better", "gap"), [
-    (1.5, 1.01, 1.0), (1.1, 1.01, 0.0), (1.5, 1.2, 0.0), (1.5, 0.5, 2.0),
+@pytest.mark.parametrize(("to_go", "better", "gap"), [
+    (0.9, 1.01, 1.0), (0.5, 1.01, 0.0), (0.9, 1.2, 0.0), (1.0, 0.5, 1.5),
 ])
-def test_beside_a_run_at_the_best_constant_one_far_above_it_is_behind(
-    user: float, better: float, gap: float,
+def test_beside_a_run_at_the_best_constant_one_that_has_hardly_begun_is_behind(
+    to_go: float, better: float, gap: float,
 ) -> None:
-    audited = target(mlp, *blobs())
+    def far_off() -> nn.Module:
+        model = mlp()
+        nn.init.normal_(model[-1].weight)  # type: ignore[index]
+        return model
+
+    audited = target(far_off, *blobs())
     store = BatchStore(audited, 0)
     with seeded(0):
         track = tracks.Track(ProbeContext(
             target=audited, batches=store, note=Notebook("learning_rate", ())), 4)
     store.close()
+    constant, start = track.constant, fmean(track.before)
+    user = constant + to_go * (start - constant) if better > 1 else 1.25 * constant
 
-    ended = [tracks.Run(0.1, [], "finished", (part * track.constant,)) for part in (user, better)]
+    ended = [tracks.Run(0.1, [], "finished", (loss,)) for loss in (user, better * constant)]
 
-    assert track.constant < track.before[0]
+    assert start > 1.3 * constant
     assert track.gap(*ended) == pytest.approx(gap)
