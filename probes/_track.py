@@ -142,7 +142,7 @@ class Track:
         return (ended - better.loss) / learned
 
     def _is_short_of_the_constant(self, run: Run, better: Run) -> bool:
-        """Tell whether a run has hardly begun on the way to the best constant; the other is there."""
+        """Tell whether a run has hardly begun to come to the constant where the other one is."""
         way = fmean(self.before) - self.reference
         return (way > _AWAY * self.whole and self.share_learned(better) > -_AT
                 and run.loss - self.reference > _STILL_TO_GO * way)
