@@ -15,6 +15,8 @@ from ._track import Run, Track
 
 # Steps of a run, and of one that was still on its way down at their end.
 BY_HEART, _LONGER = 60, 240
+# Of all runs where one of them learns, and of the comparison with the user's rate.
+ALL_BY_HEART = 8 * BY_HEART
 # Learned less than this part of the uninformed loss is hardly anything.
 HARDLY_ANY = 0.06
 # On its way: the last steps lie below those before them by this part of that loss.

@@ -14,7 +14,7 @@ from auditor.observation import Series
 from auditor.probe import Cost, OutOfTime, ProbeContext
 from auditor.usercode import user_code
 
-from ._by_heart import BY_HEART, HARDLY_ANY, ByHeart, by_heart
+from ._by_heart import ALL_BY_HEART, BY_HEART, HARDLY_ANY, ByHeart, by_heart
 from ._closer_look import CloserLook, closer_look, decide, look_by_heart
 from ._duel import duel
 from ._race import BARELY, Race, race
@@ -96,7 +96,8 @@ class _Look:
         raced = compete(track, swept, self.plan, purse)
         if any(run.outcome == "out-of-time" for run in raced.finalists):
             raise OutOfTime("the race between the rates could not be finished")
-        decide(self.context, track, raced, self.plan, purse)
+        if self._has_time_to_decide(track, raced):
+            decide(self.context, track, raced, self.plan, purse)
         look = closer_look(self.context, track, raced, self.plan, purse, self._epoch_steps(),
                            bearable=swept.stable()[1])
         heart = self._by_heart(track, swept, raced, purse)
@@ -113,6 +114,17 @@ class _Look:
         for run in [*raced.further, *(run for run in raced.finalists
                                       if run.lr not in {longer.lr for longer in raced.further})]:
             note.series(_curve("lr_race", f"{run.lr:.2g}", run))
+
+    def _has_time_to_decide(self, track: Track, raced: Race) -> bool:
+        """Tell whether the leaders may go on.
+
+        Where nothing is learned yet, that is not in the place of what is learned by heart: they
+        mostly stay at the best constant, while a handful of samples tells them apart.
+        """
+        if track.share_learned(raced.lowest) > HARDLY_ANY:
+            return True
+        steps = self.plan.long * len(raced.leaders) + ALL_BY_HEART
+        return self.context.seconds_left() >= steps * self.context.step_seconds
 
     def _note_rates(self, track: Track, swept: Sweep, raced: Race) -> None:
         note = self.context.note

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from statistics import fmean
 from typing import Any
@@ -18,8 +19,8 @@ from auditor.probe import Notebook, ProbeContext
 from auditor.store import BatchStore
 from auditor.target import WithTrainingStep
 
-hearts, races, looks, tracks = map(
-    part_of_probes, ("_by_heart", "_race", "_closer_look", "_track"))
+hearts, races, looks, tracks, plans, probe = map(part_of_probes, (
+    "_by_heart", "_race", "_closer_look", "_track", "_rate_plan", "learning_rate"))
 MASK, WORDS, LENGTH = 12, 13, 16
 
 
@@ -110,6 +111,27 @@ def test_a_race_stands_where_its_winner_and_the_users_rate_learn_by_heart() -> N
     found, _ = by_heart(masked_words, [4e-3])
 
     assert not found.overrules(race(2e-3, 4e-3, user=4e-3))
+
+
+@pytest.mark.parametrize(("lowest", "steps", "has_time"), [
+    (1.0, 100, False), (1.0, 2000, True), (0.5, 100, True),
+])
+def test_the_leaders_of_a_race_that_learned_nothing_go_on_if_there_is_time_for_the_rest(
+    lowest: float, steps: int, has_time: bool,
+) -> None:
+    audited = target(mlp, *blobs())
+    store = BatchStore(audited, 0)
+    context = ProbeContext(
+        target=audited, batches=store, note=Notebook("learning_rate", ()), step_seconds=1.0,
+        deadline=time.monotonic() + steps)
+    plan = plans.Plan(650, points=40, heat=12, length=56, long=120)
+    with seeded(0):
+        track = tracks.Track(context, 4)
+    store.close()
+    ended = [tracks.Run(lr, [], "finished", (lowest * track.reference,)) for lr in (0.1, 0.2, 0.4)]
+    raced = races.Race(ended, ended[0], track.reference, track.whole)
+
+    assert probe._Look(context, plan, 650)._has_time_to_decide(track, raced) is has_time
 
 
 @pytest.mark.parametrize(("to_go", "better", "gap"), [
