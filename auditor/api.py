@@ -151,7 +151,9 @@ def _audited(
     """Measure under one or several seeds, judge once, and try the fixes in what time is left."""
     begin = time.monotonic()
     end = begin + settings.budget_seconds
-    kept = RESERVE * settings.budget_seconds if settings.trials else 0.0
+    # Of time without end nothing need be kept.
+    keeps = settings.trials and math.isfinite(settings.budget_seconds)
+    kept = RESERVE * settings.budget_seconds if keeps else 0.0
     reports: list[Report] = []
     for index in range(seeds):
         share = max(end - kept - time.monotonic(), 0.0) / (seeds - index)
