@@ -21,8 +21,8 @@ ALL_BY_HEART = 8 * BY_HEART
 HARDLY_ANY = 0.06
 # On its way: the last steps lie below those before them by this part of that loss.
 _LAST, _ON_ITS_WAY = 15, 0.01
-# The last rate that is tried, relative to the winner of the race.
-_LOWER = 1 / 16
+# The last rates that are tried, each relative to the one before, the first to the race's winner.
+_LOWER, _TRIES_BELOW = 1 / 16, 2
 # So far above one that learns, a rate that does not is the fault.
 _FAR_APART = 5.0
 # So many give a few samples of rare classes, too; where they have one answer all the same, the loss
@@ -116,7 +116,7 @@ def by_heart(
         context: Of the probe.
         rates: To try.
         user_lr: One of them, if it is above zero.
-        winner: Of the race; a rate below it is tried where these learn little or nothing.
+        winner: Of the race; rates below it are tried where these learn little or nothing.
         known: Stored batches.
 
     Returns:
@@ -133,11 +133,12 @@ def by_heart(
         return None
     found = ByHeart(track, [])
     found.try_each(rates)
-    low = _LOWER * winner
-    if found.learned <= BARELY and found.tells and low > 0:
-        found.try_each([low])
-        if found.learned > HARDLY_ANY:
-            found.go_on(2 * BY_HEART, {user_lr})
-        else:
-            found.go_on(_LONGER, {*rates, low})
+    lower = [winner * _LOWER**n for n in range(1, _TRIES_BELOW + 1)]
+    for lr in lower:
+        if found.learned <= BARELY and found.tells and lr > 0:
+            found.try_each([lr])
+    if found.learned <= HARDLY_ANY:
+        found.go_on(_LONGER, {*rates, *lower})
+    elif len(found.runs) > len(rates):
+        found.go_on(2 * BY_HEART, {user_lr})
     return found
