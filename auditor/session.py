@@ -180,12 +180,12 @@ class Session:
             self._tell("plan", plan.forecast(planned, step_seconds, self._seconds_left()), 0, 0)
         for position, now in enumerate(planned):
             left = self._seconds_left()
-            if left < plan.seconds_needed(now):
-                left += self._taken_on_top()
             self._tell(now.probe.name, now.probe.says, position, len(planned))
             if now.probe.name in self._known:
                 self._observations[now.probe.name] = self._known[now.probe.name]
                 continue
+            if left < plan.seconds_needed(now):
+                left += self._taken_on_top()
             if left < now.minimum or (left <= 0 and now.probe.cost.steps):
                 self._leave_out(now, left)
                 continue

@@ -9,7 +9,7 @@ from typing import Any
 
 from auditor.probe import ProbeContext
 
-from ._race import BARELY, Race, finish
+from ._race import BARELY, CLOSE, Race, finish
 from ._subset import subset
 from ._track import Run, Track
 
@@ -69,14 +69,15 @@ class ByHeart:
         return is_far_above or own.get(raced.best.lr, 1.0) <= HARDLY_ANY
 
     def race(self, user_lr: float) -> Race:
-        """Return the runs as a race; the winner and the user's run go equally far."""
-        track = self.track
+        """Return the user's run and the winner as a race, taken equally far."""
         best = max(self.runs, key=self._surely)
-        reach = max(len(run.losses) for run in self.runs if run is best or run.lr == user_lr)
-        runs = [finish(track, run, reach) if run is best or run.lr == user_lr else run
-                for run in sorted(self.runs, key=lambda run: run.lr)]
-        user = next(run for run in runs if run.lr == user_lr)
-        return Race(runs, user, track.reference, track.whole)
+        user = next(run for run in self.runs if run.lr == user_lr)
+        pair = [user] if user is best else sorted((user, best), key=lambda run: run.lr)
+        others = [run for run in self.runs if run is not user and run is not best]
+        reach = max(len(run.losses) for run in pair)
+        pair = [finish(self.track, run, reach) for run in pair]
+        user = next(run for run in pair if run.lr == user_lr)
+        return Race(pair, user, self.track.reference, self.track.whole, others)
 
     def try_each(self, rates: Sequence[float]) -> None:
         """Take a run for each rate."""
@@ -135,7 +136,8 @@ def by_heart(
     found.try_each(rates)
     lower = [winner * _LOWER**n for n in range(1, _TRIES_BELOW + 1)]
     for lr in lower:
-        if found.learned <= BARELY and found.tells and lr > 0:
+        is_new = all(not lr / CLOSE < run.lr < lr * CLOSE for run in found.runs)
+        if found.learned <= BARELY and found.tells and is_new and lr > 0:
             found.try_each([lr])
     if found.learned <= HARDLY_ANY:
         found.go_on(_LONGER, {*rates, *lower})

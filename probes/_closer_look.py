@@ -140,7 +140,9 @@ def look_by_heart(track: Track, raced: Race, before: CloserLook, steps: int) -> 
     look = CloserLook(Comparison([], [], [], [], []), before.progress, before.missing)
     look.found.add(track, raced.user, raced.best)
     look.found.jolt = track.jolt(raced.user)
-    if _ratio(raced) >= _FAR_APART:
+    if any(run.outcome == "out-of-time" for run in raced.finalists):
+        look.missing = "there was no time to take both rates equally far"
+    elif _ratio(raced) >= _FAR_APART:
         far = look.found.gaps[0] >= _NOTHING and _ratio(raced) >= _OUT_OF_REACH
         tried = warm_up(track, raced.best, steps, look.found)
         look.missing = "" if tried or far else "there was no time to try your rate with a warm-up"

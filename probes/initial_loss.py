@@ -124,8 +124,8 @@ def _start(context: ProbeContext, stored: Sequence[Any], seed: int) -> _Start:
             calls = _main_calls(seen, len(stored))
             losses = [value for call in calls if (value := task.value(call)) is not None]
             reference = _reference(calls)
-            far = bool(losses and reference) and statistics.fmean(losses) > _FAR * (reference or 0)
-            if far and has_margin(bench, stored, calls, context.seed):
+            if losses and reference and statistics.fmean(losses) > _FAR * reference and (
+                    has_margin(bench, stored, calls, context.seed)):
                 raise NotApplicable(_MARGIN)
         else:
             calls, reference = [], constant_loss(bench, stored, seed)

@@ -100,15 +100,17 @@ def test_a_rate_that_learns_nothing_by_heart_far_above_one_that_does_is_overrule
     assert not look.missing
 
 
-@pytest.mark.parametrize(("lr", "told"), [(0.5, True), (0.1, False)])
-def test_a_rate_a_hundred_times_too_high_needs_no_time_for_a_warm_up(
-    lr: float, told: bool, monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(("lr", "ended", "told"), [
+    (0.5, "finished", True), (0.1, "finished", False), (0.5, "out-of-time", False),
+])
+def test_a_rate_a_hundred_times_too_high_needs_no_time_for_a_warm_up_but_a_whole_run(
+    lr: float, ended: str, told: bool, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(looks, "warm_up", lambda *given: False)
     track = by_heart(masked_words, [4e-3])[0].track
-    ended = [tracks.Run(rate, [2.5], "finished", (loss,))
-             for rate, loss in ((4e-3, 1.0), (lr, track.reference))]
-    raced = races.Race(ended, ended[1], track.reference, track.whole)
+    runs = [tracks.Run(4e-3, [2.5], "finished", (1.0,)),
+            tracks.Run(lr, [2.5], ended, (track.reference,))]
+    raced = races.Race(runs, runs[1], track.reference, track.whole)
 
     look = looks.look_by_heart(track, raced, looks.CloserLook(None), hearts.BY_HEART)
 
