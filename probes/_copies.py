@@ -43,9 +43,12 @@ class Copies:
 
 
 def is_blank(tensor: Tensor) -> Tensor:
-    """Return which samples, (N,), of (N, ...) hold a single value: these are equal by nature."""
+    """Return which samples, (N,), of (N, ...) hold a single value: these are equal by nature.
+
+    NaN counts as none.
+    """
     flat = tensor.detach().cpu().reshape(tensor.shape[0], -1)
-    return (flat == flat[:, :1]).all(dim=1)
+    return ((flat == flat[:, :1]) | (flat != flat)).all(dim=1)
 
 
 def hashes(tensors: Sequence[Tensor], blank: Tensor) -> list[bytes]:

@@ -6,7 +6,7 @@ import math
 from typing import Any, ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from auditor import batches
@@ -59,6 +59,7 @@ class Collapse:
             raise NotApplicable("the inputs of a batch do not differ from each other")
         with seeded(context.seed):
             bench = Bench(context.target)
+            _normalise_by_the_last_batch(bench, batch)
             start = evaluate(bench, batch, seed=context.seed, samples=count)
             before = _variation(start)
             layer = _where(start, before)
@@ -74,7 +75,6 @@ class Collapse:
     def _trained(self, bench: Bench, context: ProbeContext, batch: Any) -> float:
         """Return the variation after a few steps; infinite where training breaks down itself."""
         steps = context.affordable_steps(_STEPS, minimum=_FEWEST_STEPS)
-        _keep_only_the_latest_statistics(bench.model)
         for data in context.batches.cycled(steps, of=_STEPS):
             if not math.isfinite(bench.step(data)):
                 return math.inf
@@ -82,15 +82,17 @@ class Collapse:
         return _variation(evaluate(bench, batch, seed=context.seed))
 
 
-def _keep_only_the_latest_statistics(model: nn.Module) -> None:
-    """Let batch normalisation evaluate with the last batch's statistics.
+def _normalise_by_the_last_batch(bench: Bench, batch: Any) -> None:
+    """Let batch normalisation evaluate with the last batch's statistics, this one's to begin with.
 
     Running statistics that a few steps have hardly moved from 0 and 1 normalise nothing: through
     a deep net the differences between samples fade in eval mode, though training sees them.
     """
-    for module in model.modules():
-        if isinstance(module, _BatchNorm):
-            module.momentum = 1.0
+    norms = [module for module in bench.model.modules() if isinstance(module, _BatchNorm)]
+    for module in norms:
+        module.momentum = 1.0
+    if norms:
+        bench.loss(batches.private(batch))
 
 
 def _distinct(batch: Any, count: int) -> int:

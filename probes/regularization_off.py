@@ -173,7 +173,8 @@ def _pair(
 
 
 def _cost(with_it: float, without: float, start: float) -> float:
-    if not math.isfinite(without):
+    # At a rate that learns nothing either way, it is chance which of the two ends higher.
+    if not without < start:
         return 0.0
     difference = (with_it - without) / max(abs(start), 1e-12)
     return min(difference, 1.0) if math.isfinite(difference) else 1.0

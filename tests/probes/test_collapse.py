@@ -124,8 +124,36 @@ class Normalised(nn.Module):
 
 def test_running_statistics_at_their_start_are_not_taken_for_a_blind_output() -> None:
     seen = observe("collapse", target(Normalised, X, Y))
-    assert only(seen, "output_variation_at_start")[0] < 1e-4
-    assert only(seen, "output_variation")[0] > 1e-2
+    assert only(seen, "output_variation_at_start")[0] > 1e-2
+
+
+class Faint(Normalised):
+    """Its first steps move the bias of the output only, which then hides what the layers say."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        last = nn.Linear(10, 3)
+        nn.init.normal_(last.weight, std=1e-7)
+        nn.init.zeros_(last.bias)
+        last.weight.register_hook(torch.zeros_like)
+        self.layers[-1] = last
+
+
+def test_an_output_that_varies_in_training_is_not_blind_where_its_bias_learns_first() -> None:
+    seen = observe("collapse", target(Faint, X, Y))
+
+    assert only(seen, "output_variation")[0] > 0.1
+
+
+def test_a_blind_net_is_not_given_sight_by_normalisation() -> None:
+    class BlindNormalised(Normalised):
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = self.layers[-7:](torch.full_like(x, 0.3))
+            return out
+
+    seen = observe("collapse", target(BlindNormalised, X, Y))
+
+    assert only(seen, "output_variation")[0] < 1e-4
 
 
 def test_equal_inputs_say_nothing() -> None:

@@ -21,6 +21,15 @@ def test_copies_and_contradictions_are_counted() -> None:
     assert number(found, "conflict_share") == pytest.approx(200 / 800)
 
 
+def test_samples_of_nothing_but_nan_are_no_copies() -> None:
+    x, y = table()
+    x[:60] = float("nan")
+    found = looked_at(x, y, val=(x[:100], y[:100]))
+
+    assert number(found, "duplicate_share") == 0
+    assert number(found, "leaked_samples") == 40
+
+
 @pytest.mark.parametrize(("digits", "judged"), [(8, True), (2, False)])
 def test_copies_of_points_in_the_plane_are_told_from_coarse_ones(digits: int, judged: bool) -> None:
     x = torch.rand(N // 2, 2, generator=torch.Generator().manual_seed(0)).double()

@@ -168,6 +168,13 @@ def test_decay_costs_when_it_outweighs_the_gradient(decay: float, costs: bool) -
     assert (number(found, "decay_cost") > 0.15) is costs
 
 
+def test_at_a_rate_that_learns_nothing_either_way_no_decay_is_told() -> None:
+    found = off(target(net, (X - 5) / 3, Y, make_optimizer=lambda m: torch.optim.AdamW(
+        m.parameters(), 300.0, weight_decay=1e-3)))
+
+    assert number(found, "decay_cost") <= 0
+
+
 @pytest.mark.parametrize(("decay", "is_told"), [(100.0, True), (1.0, False)])
 def test_one_pair_of_runs_tells_of_a_decay_that_costs_much(
     monkeypatch: pytest.MonkeyPatch, decay: float, is_told: bool,
