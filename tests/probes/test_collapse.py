@@ -135,7 +135,7 @@ class Faint(Normalised):
         last = nn.Linear(10, 3)
         nn.init.normal_(last.weight, std=1e-7)
         nn.init.zeros_(last.bias)
-        last.weight.register_hook(torch.zeros_like)
+        last.weight.register_hook(torch.zeros_like)  # type: ignore[no-untyped-call]
         self.layers[-1] = last
 
 
