@@ -45,7 +45,7 @@ class Copies:
 def is_blank(tensor: Tensor) -> Tensor:
     """Return which samples, (N,), of (N, ...) hold a single value: these are equal by nature.
 
-    NaN counts as none.
+    NaN is no value of its own.
     """
     flat = tensor.detach().cpu().reshape(tensor.shape[0], -1)
     return ((flat == flat[:, :1]) | (flat != flat)).all(dim=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from contextlib import nullcontext
 from importlib import import_module
 from typing import Any
@@ -168,11 +169,16 @@ def test_decay_costs_when_it_outweighs_the_gradient(decay: float, costs: bool) -
     assert (number(found, "decay_cost") > 0.15) is costs
 
 
-def test_at_a_rate_that_learns_nothing_either_way_no_decay_is_told() -> None:
-    found = off(target(net, (X - 5) / 3, Y, make_optimizer=lambda m: torch.optim.AdamW(
-        m.parameters(), 300.0, weight_decay=1e-3)))
+@pytest.mark.parametrize(("with_it", "without", "cost"), [
+    (1.0, 0.4, 0.6), (5.0, 0.4, 1.0), (math.inf, 0.4, 1.0),
+    (3.0, 2.0, 0.0), (3.0, 1.0, 0.0), (3.0, math.nan, 0.0),
+])
+def test_where_nothing_is_learned_either_way_no_regulariser_is_told(
+    with_it: float, without: float, cost: float,
+) -> None:
+    module = part_of_probes("regularization_off")
 
-    assert number(found, "decay_cost") <= 0
+    assert module._cost(with_it, without, start=1.0) == pytest.approx(cost)
 
 
 @pytest.mark.parametrize(("decay", "is_told"), [(100.0, True), (1.0, False)])
