@@ -132,7 +132,7 @@ def _taken_apart(read: Sequence[Any], exhausted: bool, place: Place | None = Non
         exhausted=exhausted,
         inputs=tuple(_joined(column, sizes) for column in columns),
         target=_joined(targets, sizes),
-        separate=all(_is_separate(part, size) for part, size in zip(parts, sizes, strict=True)),
+        separate=_are_separate(list(zip(parts, sizes, strict=True))),
         place=place,
     )
 
@@ -171,12 +171,31 @@ def inputs_of(part: Parts, size: int) -> list[Tensor]:
             for t in part.inputs]
 
 
-def _is_separate(part: Parts, size: int) -> bool:
-    """Tell whether a batch is a list of samples, not a graph or a grid with masks over it."""
-    inputs = inputs_of(part, size)
+def _are_separate(taken: Sequence[tuple[Parts, int]]) -> bool:
+    """Tell whether the batches are lists of samples, not graphs or grids with masks over them.
+
+    Args:
+        taken: Each batch, taken apart, with its number of samples.
+    """
+    lists, graphs = [], []
+    for part, size in taken:
+        inputs = inputs_of(part, size)
+        lists.append(_is_list(inputs, size))
+        graphs.append(_has_adjacency(inputs, size))
+    # One batch alone may have as many samples as its sequences are long.
+    return all(lists) and not (graphs and all(graphs))
+
+
+def _is_list(inputs: Sequence[Tensor], size: int) -> bool:
     if not inputs or any(
             t.dim() == 0 or t.shape[0] != size or not batches.is_dense(t) for t in inputs):
         return False
-    masked = any(t.dtype == torch.bool and t.dim() == 1 for t in inputs)
-    adjacency = len(inputs) > 1 and any(t.dim() == 2 and t.shape == (size, size) for t in inputs)
-    return not masked and not adjacency
+    return not any(t.dtype == torch.bool and t.dim() == 1 for t in inputs)
+
+
+def _has_adjacency(inputs: Sequence[Tensor], size: int) -> bool:
+    """Tell whether a table of all pairs of samples stands beside what each sample has."""
+    square = [t.dim() == 2 and t.shape == (size, size) for t in inputs]
+    # Tokens and their masks may all be square.
+    are_sequences = all(square) and not any(t.is_floating_point() for t in inputs)
+    return len(inputs) > 1 and any(square) and not are_sequences

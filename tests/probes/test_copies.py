@@ -8,6 +8,7 @@ import torch
 from tables import CLASSES, FEATURES, N, looked_at, number, table
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
+from torch.utils.data import DataLoader, TensorDataset
 
 from auditor.target import LossResult
 
@@ -184,6 +185,40 @@ def test_other_sequences_are_no_copies() -> None:
 
     assert number(found, "duplicate_share") == 0
     assert number(found, "leaked_share") == 0
+
+
+@pytest.mark.parametrize("samples", [8 * 32 + 24, 8 * 32 + 7, 8 * 32])
+@pytest.mark.parametrize("length", [24, 32])
+def test_copies_are_found_where_a_batch_has_as_many_samples_as_its_sequences_are_long(
+    samples: int, length: int,
+) -> None:
+    drawn = torch.Generator().manual_seed(0)
+    tokens = torch.randint(1, 50, (40, length), generator=drawn)[torch.arange(samples) % 40]
+    rows = TensorDataset(tokens, torch.ones_like(tokens), torch.arange(samples) % CLASSES)
+
+    found = looked_at(*rows.tensors[::2], make_model=Words,
+                      make_train_loader=lambda: DataLoader(rows, batch_size=32, shuffle=True))
+
+    assert number(found, "duplicate_share") == pytest.approx((samples - 40) / samples)
+
+
+def test_the_rows_of_a_graph_are_no_samples_to_be_compared() -> None:
+    nodes = torch.randn(30, 5, generator=torch.Generator().manual_seed(0)).repeat(2, 1)
+    links = torch.full((60, 60), 1 / 60)
+
+    class Mixes(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.head = nn.Linear(5, CLASSES)
+
+        def forward(self, x: Tensor, adjacency: Tensor) -> Tensor:
+            out: Tensor = adjacency @ self.head(x)
+            return out
+
+    found = looked_at(nodes, torch.arange(60) % CLASSES, make_model=Mixes,
+                      make_train_loader=lambda: [(nodes, links, torch.arange(60) % CLASSES)])
+
+    assert "duplicate_share" in found.absent
 
 
 class Spoken(Padded):
