@@ -27,6 +27,9 @@ _NOTHING = 0.9
 # So far above a rate that learns, and this far beyond what the sweep bears, no warm-up helps: the
 # sweep is one itself.
 _OUT_OF_REACH, _BEYOND = 100.0, 2.0
+# Where even the best rate has only begun, one that learns nothing with a warm-up either is told from
+# here on: of some 250 healthy set-ups none is farther above than ten times.
+_BEYOND_ANY = 20.0
 # Below, it has to be this far: conservative rates learn little in a short trial.
 _FAR_BELOW = 0.002
 # A loss that first rises by more than what could be learned may do with a warm-up. Healthy set-ups
@@ -188,7 +191,9 @@ def _longer(
     if not _is_called_for(look.found, raced):
         return look
     tried = purse.holds(_warm_steps(plan)) and warm_up(track, raced.best, plan.length, look.found)
-    if not tried or look.found.warm_gaps[0] > _BEHIND:
+    is_cured = tried and look.found.warm_gaps[0] <= _BEHIND
+    is_hopeless = _ratio(raced) >= _BEYOND_ANY and _is_hopeless(look.found, raced)
+    if not (is_cured or is_hopeless):
         look.missing = "no rate learns enough in a short trial to compare them on further seeds"
     return look
 

@@ -131,8 +131,9 @@ class Track:
         0 is as good, 1 is nothing learned (beyond the best constant), more is worse than that. A
         diverged run counts as not having moved. Where the better one learned nothing either it is
         0, but 1 for a run that is lost beside one that is not, or has hardly come nearer to the
-        best constant that the other one has got to; a loss may well rise while all is well (targets
-        that the model makes itself).
+        best constant that the other one has got to. A loss may well rise while all is well (targets
+        that the model makes itself): where the best constant is not known by a formula, only twice
+        the loss at the start is lost.
         """
         learned = self.reference - better.loss
         if not math.isfinite(learned) or learned <= 0:
@@ -148,6 +149,8 @@ class Track:
                 and run.loss - self.reference > _STILL_TO_GO * way)
 
     def _is_lost(self, run: Run) -> bool:
+        if self.uninformed is not None:
+            return self.blown_up(run)
         return run.outcome == "diverged" or run.loss > self.unbearable
 
     @property

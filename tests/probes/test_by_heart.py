@@ -117,6 +117,32 @@ def test_a_rate_a_hundred_times_too_high_needs_no_time_for_a_warm_up_but_a_whole
     assert (not look.missing) is told
 
 
+@pytest.mark.parametrize(("lr", "warm_gap", "told"), [
+    (0.5, 1.0, True), (0.05, 1.0, False), (0.5, 0.5, False), (0.05, 0.2, True),
+])
+def test_beside_a_rate_that_has_only_begun_one_far_above_is_told_if_no_warm_up_helps(
+    lr: float, warm_gap: float, told: bool, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def warm_up(track: Any, best: Any, steps: int, found: Any) -> bool:
+        found.warm_gaps.append(warm_gap)
+        return True
+
+    monkeypatch.setattr(looks, "warm_up", warm_up)
+    monkeypatch.setattr(looks, "lengthened", lambda track, finalists, *given: finalists)
+    monkeypatch.setattr(looks, "died_of_the_rate", lambda *given: 0.0)
+    found, _ = by_heart(masked_words, [4e-3])
+    track = found.track
+    runs = [tracks.Run(4e-3, [2.5], "finished", (0.9 * track.reference,)),
+            tracks.Run(lr, [2.5], "finished", (track.reference,))]
+    raced = races.Race(runs, runs[1], track.reference, track.whole)
+    plan = plans.Plan(650, points=40, heat=12, length=56, long=120)
+    purse = plans.Purse(track.context, 650, 650, track.context.note.steps)
+
+    look = looks.closer_look(track.context, track, raced, plan, purse, 2000, bearable=1.0)
+
+    assert (not look.missing) is told
+
+
 def test_a_winner_that_learns_nothing_by_heart_is_not_suggested() -> None:
     found, _ = by_heart(masked_words, [0.5, 4e-3], winner=0.5)
 
@@ -151,11 +177,12 @@ def test_the_leaders_of_a_race_that_learned_nothing_go_on_if_there_is_time_for_t
     assert probe._Look(context, plan, 650)._has_time_to_decide(track, raced) is has_time
 
 
-@pytest.mark.parametrize(("to_go", "better", "gap"), [
-    (0.9, 1.01, 1.0), (0.5, 1.01, 0.0), (0.9, 1.2, 0.0), (1.0, 0.5, 1.5),
+@pytest.mark.parametrize(("to_go", "better", "gap", "has_formula"), [
+    (0.9, 1.01, 1.0, True), (0.5, 1.01, 0.0, True), (0.9, 1.2, 0.0, True), (1.0, 0.5, 1.5, True),
+    (2.0, 1.2, 1.0, True), (2.0, 1.2, 0.0, False), (1.1, 1.2, 0.0, True),
 ])
-def test_beside_a_run_at_the_best_constant_one_that_has_hardly_begun_is_behind(
-    to_go: float, better: float, gap: float,
+def test_beside_a_run_that_learned_nothing_one_that_hardly_began_or_blew_up_is_behind(
+    to_go: float, better: float, gap: float, has_formula: bool,
 ) -> None:
     def far_off() -> nn.Module:
         model = mlp()
@@ -169,6 +196,8 @@ def test_beside_a_run_at_the_best_constant_one_that_has_hardly_begun_is_behind(
             target=audited, batches=store, note=Notebook("learning_rate", ())), 4)
     store.close()
     constant, start = track.constant, fmean(track.before)
+    if not has_formula:
+        track.uninformed = None
     user = constant + to_go * (start - constant) if better > 1 else 1.25 * constant
 
     ended = [tracks.Run(0.1, [], "finished", (loss,)) for loss in (user, better * constant)]
