@@ -13,6 +13,9 @@ from ._samples import Drawing, Samples, size_of
 
 # Equal samples that chance makes, relative to all samples, beyond which copies prove nothing.
 _CHANCE = 1e-3
+# But so many times as many as chance makes in the other set do, if there are few inside a set.
+_FAR_BEYOND = 100.0
+_FEW_VALUES = "the inputs have so few values that chance makes equal ones"
 _ALONE = ("duplicate_share", "conflict_share")
 _ACROSS = ("leaked_share", "leaked_share_low", "leaked_samples")
 
@@ -34,10 +37,10 @@ def note_copies(
     if keys is None:
         note.absent("the inputs are not one row, sequence or graph a sample", *_ALONE, *_ACROSS)
         return
-    if keys.chance * train.count > _CHANCE:
-        note.absent("the inputs have so few values that chance makes equal ones", *_ALONE, *_ACROSS)
-        return
-    if how in ("with repeats", "by its own sampler"):
+    by_chance = keys.chance * train.count
+    if by_chance > _CHANCE:
+        note.absent(_FEW_VALUES, *_ALONE)
+    elif how in ("with repeats", "by its own sampler"):
         note.absent("the sampler may draw a sample more than once", *_ALONE)
     else:
         rows = _bytes(train.target) if has_labels and train.target is not None else None
@@ -46,17 +49,24 @@ def note_copies(
         note.measure("duplicate_share", found.copies / found.count, samples=found.count)
         note.measure("conflict_share", found.conflicts / found.count, samples=found.count)
         note.measure("duplicate_examples", ", ".join(f"{a} = {b}" for a, b in found.examples))
-    _leak(context, train, val, keys)
+    _leak(context, train, val, keys, by_chance)
 
 
-def _leak(context: ProbeContext, train: Samples, val: Samples | None, keys: Keys) -> None:
+def _leak(
+    context: ProbeContext, train: Samples, val: Samples | None, keys: Keys, by_chance: float,
+) -> None:
     note, others = context.note, keys.val
     if others is None:
         note.absent("there are no validation samples to compare" if val is None else
                     "the validation inputs are not of the training inputs' kind", *_ACROSS)
         return
     found = _copies.found_in_other(others, keys.train)
-    if keys.discrete and found and _copies.twins(keys.train) > len(found) / len(others) / 2:
+    may_be_chance = by_chance > _CHANCE
+    if may_be_chance and len(found) < _FAR_BEYOND * by_chance * len(others):
+        note.absent(_FEW_VALUES, *_ACROSS)
+        return
+    repeats = keys.discrete or may_be_chance
+    if repeats and found and _copies.twins(keys.train) > len(found) / len(others) / 2:
         note.absent("equal samples are as common inside the training set", *_ACROSS)
         return
     size = size_of(context.batches.training_pass.loader)

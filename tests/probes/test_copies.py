@@ -75,6 +75,24 @@ def test_coarse_values_that_repeat_by_chance_are_not_called_copies(x: Tensor) ->
     assert "leaked_share" in found.absent
 
 
+@pytest.mark.parametrize(("copied", "repeats", "told"), [
+    (200, 0, True), (60, 0, False), (200, 300, False),
+])
+def test_far_more_equal_samples_than_chance_makes_are_a_leak(
+    copied: int, repeats: int, told: bool,
+) -> None:
+    drawn = torch.Generator().manual_seed(0)
+    x = torch.randint(36, (N, FEATURES + 2), generator=drawn).float()
+    x[N - repeats:] = x[:repeats]
+    new = torch.randint(36, (200, FEATURES + 2), generator=drawn).float()
+    new[:copied] = x[:copied]
+    found = looked_at(x, torch.arange(N) % CLASSES, make_model=lambda: nn.Linear(8, CLASSES),
+                      val=(new, torch.arange(200) % CLASSES))
+
+    assert "duplicate_share" in found.absent
+    assert ("leaked_share" not in found.absent) is told
+
+
 def test_the_share_of_leaked_samples_lies_in_its_interval() -> None:
     x, y = table()
     new_x, new_y = table(1, 180)
