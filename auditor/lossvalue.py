@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -21,6 +24,8 @@ COMPLETE_LOSSES = CLASS_LOSSES | BINARY_LOSSES | REGRESSION_LOSSES | {
     "kl_div", "poisson_nll_loss", "gaussian_nll_loss", "hinge_embedding_loss", "ctc_loss",
 }
 _LEGACY = ("size_average", "reduce")
+# A watched loss is the user's whole loss when they agree this well.
+_SAME = 1e-3
 # Eight labels that happen to be a permutation of eight classes come up in 1 batch of 400.
 _FEWEST_PAIRS = 8
 
@@ -50,6 +55,28 @@ def value(call: LossCall) -> float | None:
     with torch.no_grad():
         loss = evaluate(call, call.input)
     return float(loss) if loss.numel() == 1 else None
+
+
+def scale_of(losses: Sequence[float], calls: Sequence[LossCall]) -> float | None:
+    """Return the user's loss over what its only loss function gives, the same for every batch.
+
+    Args:
+        losses: The user's, of each batch.
+        calls: The one call of each.
+
+    Returns:
+        None where there are further terms, or a call's value is not known.
+    """
+    if not calls or len(calls) != len(losses):
+        return None
+    values = [value(call) for call in calls]
+    scales = [loss / known for loss, known in zip(losses, values, strict=True)
+              if known is not None and math.isfinite(known) and known != 0]
+    if len(scales) != len(losses) or not all(map(math.isfinite, scales)):
+        return None
+    scale = fmean(scales)
+    same = all(abs(one - scale) <= _SAME * abs(scale) for one in scales)
+    return scale if same else None
 
 
 def per_sample_losses(call: LossCall) -> Tensor | None:

@@ -61,9 +61,16 @@ class SeenLoss:
 
 @dataclass
 class LossListener:
-    """Listens for loss calls, keeping their live inputs until the end of a batch."""
+    """Listens for loss calls, keeping their live inputs until the end of a batch.
+
+    Attributes:
+        seen: The calls, in their order.
+        losses: The user's whole loss of each batch.
+        batch: Position of the present one.
+    """
 
     seen: list[SeenLoss] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
     batch: int = 0
     _calls: LossCalls = field(default_factory=LossCalls)
     _live: list[tuple[SeenLoss, Tensor]] = field(default_factory=list)
@@ -139,6 +146,7 @@ def _watch(
 ) -> None:
     with watching(bench.model, listener, *([by_hand] if by_hand else [])):
         loss = bench.loss(batches.private(batch)).loss
+    listener.losses.append(float(loss.detach()))
     if by_hand:
         by_hand.end_pass(loss)
     if backward and loss.requires_grad:

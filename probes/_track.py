@@ -18,6 +18,7 @@ import torch
 from auditor import batches, task
 from auditor.isolation import seed_all, seeded, undisturbed
 from auditor.losscall import LossCall, LossCalls
+from auditor.lossvalue import scale_of
 from auditor.probe import ProbeContext
 from auditor.recorder import watching
 from auditor.snapshot import Snapshot
@@ -28,8 +29,6 @@ from ._stored import divided, stored_batches
 
 EVALUATED = 6
 _LOOKS = 16
-# A watched loss is the user's whole loss when they agree this well.
-_SAME = 1e-3
 # A loss that ends above its start by this part, or by twice the spread over batches, has blown up.
 _CLEARLY = 0.1
 _SPREADS = 10
@@ -267,16 +266,12 @@ def _ratios(rates: Sequence[float]) -> list[float]:
 
 
 def _uninformed(calls: list[LossCall], losses: Sequence[float]) -> float | None:
-    """Return the loss of the best constant, scaled as the user scales the watched loss."""
-    if len(calls) != len(losses):
-        return None
-    values = [task.value(call) for call in calls]
-    scales = [loss / value for loss, value in zip(losses, values, strict=True)
-              if value is not None and math.isfinite(value) and value != 0]
-    if len(scales) != len(losses) or not all(math.isfinite(scale) for scale in scales):
-        return None
-    scale = fmean(scales)
-    if any(abs(one - scale) > _SAME * abs(scale) for one in scales):
+    """Return the loss of the best constant, scaled as the user scales the watched loss.
+
+    A negated loss has none: it gets the better the worse the prediction.
+    """
+    scale = scale_of(losses, calls)
+    if scale is None or scale < 0:
         return None
     constant = task.uninformed_loss(calls)
     return None if constant is None else constant * scale

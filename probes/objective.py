@@ -18,6 +18,7 @@ from auditor.probe import Cost, NotApplicable, ProbeContext
 from auditor.trial import Bench
 
 from ._by_hand import ByHand, Twice
+from ._loss_direction import note_direction
 from ._losses import SeenLoss, watch_losses
 
 _BATCHES = 3
@@ -64,6 +65,8 @@ class Objective:
         Quantity("squared_probabilities", "", "a regression loss compares them with the output of "
                  "softmax", kind="flag"),
         Quantity("loss_name", "", "the loss function", kind="text"),
+        Quantity("raises_loss", "", "a step makes larger what the loss function gives",
+                 kind="flag"),
     )
 
     def run(self, context: ProbeContext) -> None:
@@ -71,7 +74,8 @@ class Objective:
         stored = context.batches.train(_BATCHES)
         with seeded(context.seed):
             by_hand = ByHand()
-            listener = watch_losses(Bench(context.target), stored, by_hand=by_hand)
+            bench = Bench(context.target)
+            listener = watch_losses(bench, stored, by_hand=by_hand)
         context.note.steps += len(stored)
         seen = [loss for loss in listener.seen if _is_trained(loss)]
         if not seen and not by_hand.found:
@@ -82,6 +86,7 @@ class Objective:
         _note_missing(seen, context)
         _note_range(seen, context)
         _note_task(seen, stored, context)
+        note_direction(context, seen, listener.losses, bench.optimizer)
 
 
 def _is_trained(loss: SeenLoss) -> bool:

@@ -181,6 +181,10 @@ def only_last(model: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.Adam(held, lr=1e-2)
 
 
+def negated(model: nn.Module, batch: Any) -> Tensor:
+    return -F.cross_entropy(model(batch[0]), batch[1])
+
+
 SGD = torch.optim.SGD
 CASES: dict[str, tuple[Target, dict[str, Any]]] = {
     "reinitialise": (made(lambda: changed(mlp(nn.Tanh()), weights(nn.init.zeros_))), {
@@ -232,6 +236,7 @@ CASES: dict[str, tuple[Target, dict[str, Any]]] = {
     "ignore-padding": (made(PerPosition, padded(), optimizer=SGD, lr=0.1,
                             compute=step(per_position)), {"measured": {"padding_value": 0}}),
     "decay-up": (made(wide, few(), optimizer=torch.optim.AdamW, lr=0.03, val=few(1, 600)), {}),
+    "lower-loss": (made(mlp, compute=step(negated)), {}),
     "l1-penalty": (made(wide, few(), lr=0.01, val=few(1, 600)), {}),
     "dropout-on": (made(wide, few(), lr=0.01, val=few(1, 600)), {}),
 }

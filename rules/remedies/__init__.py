@@ -4,6 +4,7 @@ from .activations import DropLastActivation, LeakyRelu, Relu
 from .classes import ClassWeights, FocalLoss
 from .clip import Clip
 from .decay import DecayOff, DecayUp, L1Penalty
+from .direction import LowerLoss
 from .dropout import DropoutInTraining, DropoutLower, DropoutOn
 from .initialisation import Reinitialise, ReinitialiseBefore, ZeroBiases
 from .losses import IgnorePadding, LogitsLoss
@@ -24,5 +25,5 @@ REMEDIES = (
     Relu, LeakyRelu, DropLastActivation, LogitsLoss, IgnorePadding, AlignShapes, Standardise,
     Normalise, OverGroups, AllParameters, RegisterLayers, TrainMode, UsualMomentum, Shuffle,
     ClassWeights, FocalLoss, BalancedSampling, LargerBatch, DropLast, DecayOff, DecayUp,
-    L1Penalty, DropoutLower, DropoutOn, DropoutInTraining, DropSamples,
+    L1Penalty, DropoutLower, DropoutOn, DropoutInTraining, DropSamples, LowerLoss,
 )

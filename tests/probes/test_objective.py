@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -223,3 +224,26 @@ def test_a_loss_that_is_looked_at_after_the_backward_pass_is_no_fault() -> None:
     clamped_scores.sum().backward()  # type: ignore[no-untyped-call]
 
     assert bounded(clamped_scores) is None
+
+
+@pytest.mark.parametrize(("sign", "maximise", "raises"), [
+    (1, False, False), (-1, False, True), (-0.5, False, True), (-1, True, False), (1, True, True),
+])
+def test_a_step_that_makes_the_loss_larger_is_seen(
+    sign: float, maximise: bool, raises: bool,
+) -> None:
+    found = seen(ending(3), CLASSES, lambda output, y: sign * F.cross_entropy(output, y),
+                 optimizer=functools.partial(torch.optim.Adam, maximize=maximise))
+
+    assert found.value("raises_loss") is raises
+
+
+@pytest.mark.parametrize(("y", "loss"), [
+    (torch.zeros(128, 1), lambda output, y: -F.binary_cross_entropy_with_logits(output, y)),
+    (BINARY, lambda output, y: output.square().mean()
+        - F.binary_cross_entropy_with_logits(output, y)),
+])
+def test_a_loss_that_may_be_raised_by_design_is_not_judged(
+    y: Tensor, loss: Callable[[Tensor, Tensor], Tensor],
+) -> None:
+    assert "raises_loss" in seen(ending(1), y, loss).absent

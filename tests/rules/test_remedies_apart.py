@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import replace
@@ -297,3 +298,13 @@ def test_there_is_nothing_to_mend_where_the_fault_is_not() -> None:
                  "class-weights"):
         with pytest.raises(CannotMend):
             mend(name, audited)
+
+
+def test_an_optimizer_that_maximises_is_turned_round_and_the_loss_kept() -> None:
+    audited = made(mlp, optimizer=functools.partial(SGD, maximize=True))
+
+    mended = mend("lower-loss", audited).apply(audited)
+    optimizer = mended.make_optimizer(mended.make_model())
+
+    assert not any(group["maximize"] for group in optimizer.param_groups)
+    assert mended.compute is audited.compute
