@@ -59,14 +59,15 @@ class ByHeart:
 
         While nothing but the best constant is learned, rates win that are too high for all else.
         They do where the winner learns nothing by heart, or the user's rate nothing far above one
-        that learns.
+        that learns. What the clock has cut short may still learn.
         """
-        own = {run.lr: self._surely(run) for run in self.runs}
-        if not self.learned > HARDLY_ANY or raced.user.lr not in own:
+        if not self.learned > HARDLY_ANY or all(run.lr != raced.user.lr for run in self.runs):
             return False
-        best = max(own, key=lambda lr: own[lr])
-        is_far_above = raced.user.lr >= _FAR_APART * best and own[raced.user.lr] <= HARDLY_ANY
-        return is_far_above or own.get(raced.best.lr, 1.0) <= HARDLY_ANY
+        best = max(self.runs, key=self._surely)
+        nothing = {run.lr for run in self.runs
+                   if run.outcome != "out-of-time" and self._surely(run) <= HARDLY_ANY}
+        is_far_above = raced.user.lr >= _FAR_APART * best.lr and raced.user.lr in nothing
+        return is_far_above or raced.best.lr in nothing
 
     def race(self, user_lr: float) -> Race:
         """Return the user's run and the winner as a race, taken equally far."""

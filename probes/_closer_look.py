@@ -27,8 +27,8 @@ _NOTHING = 0.9
 # So far above a rate that learns, and this far beyond what the sweep bears, no warm-up helps: the
 # sweep is one itself.
 _OUT_OF_REACH, _BEYOND = 100.0, 2.0
-# Where even the best rate has only begun, one that learns nothing with a warm-up either is told from
-# here on: of some 250 healthy set-ups none is farther above than ten times.
+# Where even the best rate has only begun, one that learns nothing with a warm-up either is told
+# from here on: of some 250 healthy set-ups none is farther above than ten times.
 _BEYOND_ANY = 20.0
 # Below, it has to be this far: conservative rates learn little in a short trial.
 _FAR_BELOW = 0.002

@@ -150,6 +150,14 @@ def test_a_winner_that_learns_nothing_by_heart_is_not_suggested() -> None:
     assert found.race(4e-3).best.lr == 4e-3
 
 
+def test_a_winner_that_had_no_time_to_learn_by_heart_stands() -> None:
+    found, _ = by_heart(masked_words, [4e-3])
+    cut_short = tracks.Run(0.5, [2.5], "out-of-time", (found.track.reference,))
+    found.runs.append(cut_short)
+
+    assert not found.overrules(race(4e-3, 0.5, user=4e-3))
+
+
 def test_a_race_stands_where_its_winner_and_the_users_rate_learn_by_heart() -> None:
     found, _ = by_heart(masked_words, [4e-3])
 
