@@ -95,10 +95,12 @@ class AutogradGraph:
         """Tell whether a node's output meets another branch in a product before any layer.
 
         Weights of an attention are masked, dropped or scaled on their way to what they weigh, which
-        may be a parameter (a codebook, a memory) that no layer holds.
+        may be a parameter (a codebook, a memory) that no layer holds. So do the largest ones alone,
+        which choose where the data go (experts, buckets).
         """
         return any(
-            self._is_product(reader) or getattr(self._layers.get(reader), "layout", "") == "in-out"
+            self._is_product(reader) or reader.name().startswith("Topk")
+            or getattr(self._layers.get(reader), "layout", "") == "in-out"
             for reader in self._seen_through(node, self._is_unary))
 
     def opened_by(self, node: Node) -> Iterator[Node]:

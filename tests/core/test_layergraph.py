@@ -130,9 +130,9 @@ def test_a_tanh_that_a_sigmoid_lets_through_is_no_gate(
 
 
 @pytest.mark.parametrize(("kind", "is_gate"), [
-    ("layer", False), ("attention", True), ("memory", True),
+    ("layer", False), ("attention", True), ("memory", True), ("choice", True),
 ])
-def test_a_softmax_is_a_gate_where_it_weighs_something(kind: str, is_gate: bool) -> None:
+def test_a_softmax_is_a_gate_where_it_weighs_or_chooses_something(kind: str, is_gate: bool) -> None:
     class Attention(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -143,6 +143,10 @@ def test_a_softmax_is_a_gate_where_it_weighs_something(kind: str, is_gate: bool)
             weights = torch.softmax(self.q(x), dim=1)
             if kind == "memory":
                 return self.out(weights @ self.memory)  # type: ignore[no-any-return]
+            if kind == "choice":
+                largest, where = weights.topk(2, dim=1)
+                chosen = torch.zeros_like(weights).scatter(1, where, largest)
+                return self.after(torch.cat([chosen, chosen], 1)[:, 3:9])  # type: ignore[no-any-return]
             if kind == "attention":
                 weights = weights.masked_fill(torch.eye(6, dtype=torch.bool), 0.0)
                 return self.out(nn.functional.dropout(weights, 0.1) @ self.v(x))  # type: ignore[no-any-return]
