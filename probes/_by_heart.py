@@ -21,8 +21,10 @@ ALL_BY_HEART = 8 * BY_HEART
 HARDLY_ANY = 0.06
 # On its way: the last steps lie below those before them by this part of that loss.
 _LAST, _ON_ITS_WAY = 15, 0.01
-# The last rates that are tried, each relative to the one before, the first to the race's winner.
+# The last rates that are tried, each relative to the one before, the first to the race's winner:
+# below it, and where these learn hardly anything either, above.
 _LOWER, _TRIES_BELOW = 1 / 16, 2
+_HIGHER, _TRIES_ABOVE = 8, 2
 # So far above one that learns, a rate that does not is the fault.
 _FAR_APART = 5.0
 # So many give a few samples of rare classes, too; where they have one answer all the same, the loss
@@ -84,6 +86,13 @@ class ByHeart:
         """Take a run for each rate."""
         self.runs += [self.track.go(lr, BY_HEART) for lr in rates]
 
+    def try_new(self, rates: Sequence[float], enough: float) -> None:
+        """Take a run for each rate that none was near to, until one surely learned enough."""
+        for lr in rates:
+            is_new = all(not lr / CLOSE < run.lr < lr * CLOSE for run in self.runs)
+            if self.learned <= enough and self.tells and is_new and lr > 0:
+                self.try_each([lr])
+
     def go_on(self, steps: int, rates: Container[float]) -> None:
         """Let the runs at these rates that are still on their way go on, up to so many steps."""
         self.runs = [finish(self.track, run, steps)
@@ -105,7 +114,7 @@ class ByHeart:
 
 
 def by_heart(
-    context: ProbeContext, rates: Sequence[float], user_lr: float, winner: float,
+    context: ProbeContext, rates: Sequence[float], user_lr: float, winner: float, bearable: float,
     known: Sequence[Any],
 ) -> ByHeart | None:
     """Let several rates learn a tiny subset.
@@ -118,7 +127,10 @@ def by_heart(
         context: Of the probe.
         rates: To try.
         user_lr: One of them, if it is above zero.
-        winner: Of the race; rates below it are tried where these learn little or nothing.
+        winner: Of the race; rates below it are tried where these learn little or nothing. Rates
+            above it are where those learn hardly anything: where the loss falls late, the ones that
+            disturb it least win a race.
+        bearable: The largest rate at which the loss of the sweep was below its start.
         known: Stored batches.
 
     Returns:
@@ -136,12 +148,11 @@ def by_heart(
     found = ByHeart(track, [])
     found.try_each(rates)
     lower = [winner * _LOWER**n for n in range(1, _TRIES_BELOW + 1)]
-    for lr in lower:
-        is_new = all(not lr / CLOSE < run.lr < lr * CLOSE for run in found.runs)
-        if found.learned <= BARELY and found.tells and is_new and lr > 0:
-            found.try_each([lr])
+    found.try_new(lower, BARELY)
+    higher = [winner * _HIGHER**n for n in range(1, _TRIES_ABOVE + 1)]
+    found.try_new([lr for lr in higher if lr <= bearable], HARDLY_ANY)
     if found.learned <= HARDLY_ANY:
-        found.go_on(_LONGER, {*rates, *lower})
+        found.go_on(_LONGER, {*rates, *lower, *higher})
     elif len(found.runs) > len(rates):
         found.go_on(2 * BY_HEART, {user_lr})
     return found

@@ -39,6 +39,7 @@ _JOLT = 1.0
 _CLEARLY_MORE = 1.2
 # A loss this far above what is unbearable does not come back in a longer trial.
 _LOST = 10.0
+_NO_TIME = "there was no time to take both rates equally far"
 # Further initialisations: a rate that is too low fails alike on all of them.
 _TRACKS_ABOVE, _TRACKS_BELOW = 2, 1
 
@@ -131,24 +132,36 @@ def closer_look(
     return look
 
 
-def look_by_heart(track: Track, raced: Race, before: CloserLook, steps: int) -> CloserLook:
-    """Compare the runs of a tiny subset, the user's with a warm-up too where its rate is far above.
+def look_by_heart(
+    track: Track, raced: Race, before: CloserLook, steps: int, epoch: int,
+) -> CloserLook:
+    """Compare the runs of a tiny subset.
+
+    Where the user's rate is far above, it is tried with a warm-up too; where it is far below, it
+    is asked what it learns in an epoch, and on a further initialisation.
 
     Args:
         track: Of the subset.
         raced: The runs.
-        before: The look at the race, which tells what an epoch at the user's rate learns.
+        before: The look at the race.
         steps: Of a run.
+        epoch: Steps of an epoch.
     """
     look = CloserLook(Comparison([], [], [], [], []), before.progress, before.missing)
     look.found.add(track, raced.user, raced.best)
     look.found.jolt = track.jolt(raced.user)
     if any(run.outcome == "out-of-time" for run in raced.finalists):
-        look.missing = "there was no time to take both rates equally far"
+        look.missing = _NO_TIME
     elif _ratio(raced) >= _FAR_APART:
         far = look.found.gaps[0] >= _NOTHING and _ratio(raced) >= _OUT_OF_REACH
         tried = warm_up(track, raced.best, steps, look.found)
         look.missing = "" if tried or far else "there was no time to try your rate with a warm-up"
+    elif _ratio(raced) <= 1 / _FAR_APART and hurried(track, steps, epoch) < raced.best.lr:
+        run = in_a_hurry(track, steps, epoch)
+        look.progress = 1.0 - track.gap(run, raced.best)
+        look.missing = _NO_TIME if run.outcome == "out-of-time" else ""
+        if look.progress < 1:
+            compare(track.context, raced.best.lr, steps, look.found, _TRACKS_BELOW, track.train[0])
     return look
 
 

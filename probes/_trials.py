@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Any
 
 from auditor.probe import ProbeContext
 
@@ -61,12 +62,16 @@ class Comparison:
 
 def compare(
     context: ProbeContext, suggested_lr: float, steps: int, so_far: Comparison, tracks: int,
+    only: Any = None,
 ) -> None:
-    """Run both rates on further tracks: other initial weights, another order of the batches."""
+    """Run both rates on further tracks: other initial weights, another order of the batches.
+
+    With `only`, all of them on this batch.
+    """
     for number in range(1, tracks + 1):
         if context.seconds_left() <= 0:
             return
-        track = Track(context, steps, number=number)
+        track = Track(context, steps, number=number, only=only)
         user, suggested = track.go(track.user_lr, steps), track.go(suggested_lr, steps)
         if "out-of-time" in (user.outcome, suggested.outcome):
             return

@@ -106,7 +106,7 @@ class _Look:
         if heart is not None and heart.overrules(raced):
             note.note(_OVERRULED)
             track, raced = heart.track, heart.race(raced.user.lr)
-            look = look_by_heart(track, raced, look, BY_HEART)
+            look = look_by_heart(track, raced, look, BY_HEART, self._epoch_steps())
         self._note_rates(track, swept, raced)
         self._note_comparison(track, raced, look)
         for run, name in ((raced.user, "lr_trial_user"), (raced.best, "lr_trial_suggested")):
@@ -160,7 +160,8 @@ class _Look:
         # Asked in any case: where nothing is learned, all else has used up the steps.
         affordable = max(purse.left // BY_HEART, _MEMORISING_RATES)
         rates = self._rates_to_memorise(swept, raced)[:affordable]
-        return by_heart(self.context, rates, track.user_lr, raced.best.lr, track.train)
+        return by_heart(self.context, rates, track.user_lr, raced.best.lr, swept.stable()[1],
+                        track.train)
 
     def _note_descent(
         self, track: Track, swept: Sweep, raced: Race, heart: ByHeart | None,

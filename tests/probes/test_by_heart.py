@@ -55,15 +55,17 @@ def answers_of_others(model: nn.Module, batch: Any) -> Tensor:
 
 def by_heart(
     step: Callable[[nn.Module, Any], Tensor], rates: Sequence[float], winner: float = 4e-3,
+    bearable: float = 1.0,
 ) -> tuple[Any, int]:
     """Return what is learned by heart, and the steps that it took."""
     drawn = torch.Generator().manual_seed(0)
     x = torch.randint(MASK, (320, LENGTH), generator=drawn)
-    audited = target(Words, x, torch.zeros(len(x)), compute=WithTrainingStep(step))
+    audited = target(
+        Words, x, torch.zeros(len(x)), compute=WithTrainingStep(step), lr=rates[0])
     store, note = BatchStore(audited, 0), Notebook("learning_rate", ())
     context = ProbeContext(target=audited, batches=store, note=note, seed=0)
     with seeded(0):
-        found = hearts.by_heart(context, rates, rates[0], winner, store.train(10))
+        found = hearts.by_heart(context, rates, rates[0], winner, bearable, store.train(10))
     store.close()
     return found, note.steps
 
@@ -85,7 +87,7 @@ def test_answers_of_others_are_learned_by_heart_at_no_rate() -> None:
     found, steps = by_heart(answers_of_others, [4e-3])
 
     assert found.tells and found.learned < 0.01
-    assert len(found.runs) == 3 and steps >= 3 * hearts.BY_HEART
+    assert len(found.runs) == 5 and steps >= 5 * hearts.BY_HEART
 
 
 def test_a_rate_that_learns_nothing_by_heart_far_above_one_that_does_is_overruled() -> None:
@@ -95,9 +97,26 @@ def test_a_rate_that_learns_nothing_by_heart_far_above_one_that_does_is_overrule
     raced = found.race(0.5)
     assert raced.best.lr == pytest.approx(4e-3)
     assert len(raced.best.losses) == len(raced.user.losses)
-    look = looks.look_by_heart(found.track, raced, looks.CloserLook(None), hearts.BY_HEART)
+    look = looks.look_by_heart(found.track, raced, looks.CloserLook(None), hearts.BY_HEART, 2000)
     assert min(look.found.gaps) > 0.9 and min(look.found.warm_gaps) > 0.9
     assert not look.missing
+
+
+def test_a_rate_far_below_one_that_learns_by_heart_is_asked_for_an_epoch_and_once_more() -> None:
+    found, _ = by_heart(masked_words, [1e-6, 5e-4], winner=5e-4)
+
+    assert found.overrules(race(1e-6, 5e-4, user=1e-6))
+    raced = found.race(1e-6)
+    assert raced.best.lr == pytest.approx(4e-3)
+    look = looks.look_by_heart(found.track, raced, looks.CloserLook(None), hearts.BY_HEART, 600)
+    assert look.progress < 0.5 and len(look.found.gaps) == 2 and min(look.found.gaps) > 0.9
+    assert not look.missing
+
+
+def test_rates_that_the_sweep_does_not_bear_are_not_tried_by_heart() -> None:
+    found, _ = by_heart(masked_words, [1e-6, 5e-4], winner=5e-4, bearable=1e-3)
+
+    assert max(run.lr for run in found.runs) == 5e-4
 
 
 @pytest.mark.parametrize(("lr", "ended", "told"), [
@@ -112,7 +131,7 @@ def test_a_rate_a_hundred_times_too_high_needs_no_time_for_a_warm_up_but_a_whole
             tracks.Run(lr, [2.5], ended, (track.reference,))]
     raced = races.Race(runs, runs[1], track.reference, track.whole)
 
-    look = looks.look_by_heart(track, raced, looks.CloserLook(None), hearts.BY_HEART)
+    look = looks.look_by_heart(track, raced, looks.CloserLook(None), hearts.BY_HEART, 2000)
 
     assert (not look.missing) is told
 
