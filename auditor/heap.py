@@ -12,8 +12,8 @@ import time
 from functools import lru_cache
 from typing import Any
 
-# Seconds of CPU time; giving back and taking anew costs about a hundredth of that. What is not
-# given back grows within a few steps.
+# Seconds; giving back and taking anew costs about a hundredth of that. What is not given back grows
+# within a few steps.
 _EVERY = 0.5
 
 
@@ -25,14 +25,16 @@ class Heap:
 
     def give_back(self) -> None:
         """Return what has been freed to the system, where the C library can (glibc)."""
-        self._last = time.process_time()
+        self._last = time.monotonic()
         trim = _trim()
         if trim is not None:
             trim(0)
 
     def tidy(self) -> None:
         """Give back if that has not been done for a while."""
-        if time.process_time() - self._last > _EVERY:
+        # Asked at every step: the CPU time would take a call of the system, which may take as long
+        # as the step where other programs wait for the processor.
+        if time.monotonic() - self._last > _EVERY:
             self.give_back()
 
 
