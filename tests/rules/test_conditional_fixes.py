@@ -28,6 +28,24 @@ def test_targets_are_to_be_standardised_where_they_are_numbers_and_are_not(
     assert any("Standardise the targets" in fix.summary for fix in finding.fixes) == told
 
 
+@pytest.mark.parametrize(("numbers", "spread", "told"), [
+    (True, 1e5, True), (True, 10.0, False), (False, 1e5, False), (None, None, False),
+])
+def test_where_a_rate_is_too_low_for_raw_targets_they_may_be_standardised_instead(
+    numbers: bool | None, spread: float | None, told: bool
+) -> None:
+    known = {} if numbers is None else {"predicts_numbers": numbers, "target_std": spread}
+    finding = fired(registry.rules().items["lr-too-low"], {
+        "lr_ratio": 1.2e-3, "lr_gap": 1.0, "lr_gap_least": 1.0, "lr_gap_p": 0.0,
+        "lr_gap_to_noise": math.inf, "lr_trials": 2, "epoch_progress": 0.001, "best_descent": 0.9,
+        "lr_speedup": 50.0, "pretrained": False, "user_lr": 1e-3, "suggested_lr": 0.83,
+        "flat_lr_low": 0.83, "flat_lr_high": 0.83, "user_loss_after": 1.61e11,
+        "suggested_loss_after": 4e9, "initial_trial_loss": 1.61e11, "lr_trial_steps": 56,
+        "epoch_steps": 2000, **known}, Scene())
+
+    assert any("standardise the targets" in fix.summary for fix in finding.fixes) == told
+
+
 @pytest.mark.parametrize("decay", [0.0, 0.3, None])
 def test_a_decay_is_to_be_switched_off_where_there_is_one(decay: float | None) -> None:
     known = {} if decay is None else {"weight_decay": decay}
