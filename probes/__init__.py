@@ -12,6 +12,7 @@ from .initial_loss import InitialLoss
 from .initialization import Initialization
 from .layers import Layers
 from .learning_rate import LearningRate
+from .lookahead import Lookahead
 from .mixing import Mixing
 from .noise import Noise
 from .objective import Objective
@@ -25,7 +26,7 @@ from .wiring import Wiring
 
 # Looks, looks that train, trials: where time is short, the last of a kind lack it first.
 PROBES = (
-    Data, Broadcast, Mixing, Determinism, Objective, Padding, Reduction, InitialLoss,
+    Data, Broadcast, Mixing, Determinism, Objective, Padding, Lookahead, Reduction, InitialLoss,
     Wiring, Initialization, Layers, Collapse, Regularization, Information, Standardised,
     Noise, RegularizationOff, LearningRate, Overfit, Fit, Embedding, BatchSize,
 )

@@ -55,6 +55,9 @@ LEARNING_RATE: tuple[Quantity, ...] = (
     Quantity("initial_trial_loss", "loss", "loss before the trials"),
     Quantity("user_loss_after", "loss", "loss after the trials at the user's rate"),
     Quantity("suggested_loss_after", "loss", "loss after the trials at the suggested rate"),
+    Quantity("user_below_zero", "times", "how far the trial at the user's rate ends below zero, in "
+             "sizes of the loss before it (of 1, if that is less)"),
+    Quantity("best_below_zero", "times", "the same at the suggested rate"),
     Quantity("lr_speedup", "times", "how much sooner the suggested rate gets as far"),
     Quantity("epoch_steps", "steps", "an epoch, or a small training run if that is longer"),
     Quantity("epoch_progress", "share",

@@ -168,6 +168,12 @@ class Track:
         """Return how far a run fell below the reference, relative to the whole."""
         return (self.reference - run.loss) / self.whole if self.whole else 0.0
 
+    def below_zero(self, run: Run) -> float:
+        """Return how far a run ended below zero, in sizes of the loss at the start, or of 1."""
+        if run.outcome == "diverged":
+            return 0.0
+        return max(-run.loss, 0.0) / max(abs(fmean(self.before)), 1.0)
+
     def jolt(self, run: Run) -> float:
         """Return how far the loss rose above its start in the first half of a run, as a share."""
         early = [loss for loss in run.losses[:(len(run.losses) + 1) // 2] if math.isfinite(loss)]

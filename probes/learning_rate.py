@@ -140,6 +140,8 @@ class _Look:
         note.measure("stable_lr_low", min(low, flat_low), spread=low_spread)
         note.measure("stable_lr_high", max(min(high, raced.highest_standing), flat_high),
                      spread=high_spread)
+        for name, run in (("user_below_zero", raced.user), ("best_below_zero", raced.best)):
+            note.measure(name, track.below_zero(run))
         note.measure("lr_trial_steps", max(len(run.losses) for run in raced.finalists))
         note.measure("warms_up", track.bench.schedule.warms_up)
         note.measure("pretrained", "from_pretrained" in self.context.target.traits)
