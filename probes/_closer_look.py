@@ -144,10 +144,12 @@ def look_by_heart(
         track: Of the subset.
         raced: The runs.
         before: The look at the race.
-        steps: Of a run.
+        steps: Of a run that was not taken further.
         epoch: Steps of an epoch.
     """
     look = CloserLook(Comparison([], [], [], [], []), before.progress, before.missing)
+    # What goes with the two runs goes as far as they do.
+    steps = max(steps, len(raced.best.losses))
     look.found.add(track, raced.user, raced.best)
     look.found.jolt = track.jolt(raced.user)
     if any(run.outcome == "out-of-time" for run in raced.finalists):

@@ -247,3 +247,33 @@ def test_a_loss_that_may_be_raised_by_design_is_not_judged(
     y: Tensor, loss: Callable[[Tensor, Tensor], Tensor],
 ) -> None:
     assert "raises_loss" in seen(ending(1), y, loss).absent
+
+
+def test_one_batch_does_not_show_whether_a_loss_is_negated_or_has_further_terms() -> None:
+    found = seen(ending(3), CLASSES, lambda output, y: F.cross_entropy(output, y) - 5,
+                 batch_size=len(CLASSES))
+
+    assert "same loss" in found.absent["raises_loss"]
+
+
+def test_where_all_batches_have_the_same_loss_at_the_start_further_terms_do_not_show() -> None:
+    def zero_head() -> nn.Module:
+        model: nn.Module = ending(3)()
+        last = [part for part in model.modules() if isinstance(part, nn.Linear)][-1]
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        return model
+
+    found = seen(zero_head, CLASSES, lambda output, y: F.cross_entropy(output, y) - 5)
+
+    assert "same loss" in found.absent["raises_loss"]
+
+
+def test_multipliers_that_are_maximised_beside_a_model_that_is_not_are_no_fault() -> None:
+    def both(parameters: Any, lr: float) -> torch.optim.Optimizer:
+        first, *rest = parameters
+        return torch.optim.Adam([{"params": rest}, {"params": [first], "maximize": True}], lr=lr)
+
+    found = seen(ending(3), CLASSES, F.cross_entropy, optimizer=both)
+
+    assert "some parameters" in found.absent["raises_loss"]

@@ -40,7 +40,8 @@ def test_where_a_rate_is_too_low_for_raw_targets_they_may_be_standardised_instea
     finding = fired(registry.rules().items["lr-too-low"], {
         "lr_ratio": 1.2e-3, "lr_gap": 1.0, "lr_gap_least": 1.0, "lr_gap_p": 0.0,
         "lr_gap_to_noise": math.inf, "lr_trials": 2, "epoch_progress": 0.001, "best_descent": 0.9,
-        "lr_speedup": 50.0, "pretrained": False, "best_below_zero": 0.0, "user_lr": 1e-3, "suggested_lr": 0.83,
+        "lr_speedup": 50.0, "pretrained": False, "best_below_zero": 0.0, "user_lr": 1e-3,
+        "suggested_lr": 0.83,
         "flat_lr_low": 0.83, "flat_lr_high": 0.83, "user_loss_after": 1.61e11,
         "suggested_loss_after": 4e9, "initial_trial_loss": 1.61e11, "lr_trial_steps": 56,
         "epoch_steps": 2000, **known}, Scene())
